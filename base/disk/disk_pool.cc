@@ -1,0 +1,106 @@
+#include "base/disk/disk_pool.h"
+
+#include <pthread.h>
+
+#include <chrono>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/mailbox.h"
+
+namespace entrepot {
+namespace {
+
+constexpr std::chrono::seconds kSlowJob{2};
+
+}  // namespace
+
+// Submitters are event loops, which must not wait for a lock: a loop pushes onto a lock-free box and wakes with an atomic.
+// Workers take turns (the mutex is theirs alone) to empty the box into the queue.
+class ThreadedDiskPool::Threads {
+ public:
+  Threads(size_t count, Logger& logger, Metrics& metrics)
+      : logger_(logger),
+        jobs_(metrics.counter("entrepot_disk_jobs_total", "Jobs run by the disk pool")),
+        waiting_(metrics.gauge("entrepot_disk_jobs_waiting", "Jobs that wait for a disk thread")) {
+    for (size_t i = 0; i < count; ++i) {
+      threads_.emplace_back([this] { work(); });
+      pthread_setname_np(threads_.back().native_handle(), ("disk-" + std::to_string(i)).c_str());
+    }
+  }
+
+  ~Threads() {
+    stopping_ = true;
+    posted_.fetch_add(1);
+    posted_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  void submit(const char* name, Job job) {
+    waiting_.add(1);
+    inbox_.post(Named{name, std::move(job)});
+    posted_.fetch_add(1);
+    posted_.notify_one();
+  }
+
+ private:
+  struct Named {
+    const char* name;
+    Job job;
+  };
+
+  void work() {
+    while (true) {
+      uint32_t seen = posted_.load();
+      Named next{nullptr, {}};
+      {
+        std::lock_guard lock(workers_);
+        inbox_.drain([this](Named&& named) { queue_.push_back(std::move(named)); });
+        if (!queue_.empty()) {
+          next = std::move(queue_.front());
+          queue_.pop_front();
+        }
+      }
+      if (next.name != nullptr) {
+        run(next);
+      } else if (stopping_) {
+        return;
+      } else {
+        posted_.wait(seen);
+      }
+    }
+  }
+
+  void run(Named& named) {
+    waiting_.add(-1);
+    jobs_.add();
+    auto begun = std::chrono::steady_clock::now();
+    named.job();
+    auto took = std::chrono::steady_clock::now() - begun;
+    if (took > kSlowJob)
+      logger_.warn("disk job {} took {} ms", named.name,
+                   std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
+  }
+
+  Logger& logger_;
+  Counter jobs_;
+  Gauge waiting_;
+  Mailbox<Named> inbox_;
+  std::atomic<uint32_t> posted_{0};
+  std::atomic<bool> stopping_{false};
+  std::mutex workers_;
+  std::deque<Named> queue_;
+  std::vector<std::thread> threads_;
+};
+
+ThreadedDiskPool::ThreadedDiskPool(size_t threads, Logger& logger, Metrics& metrics)
+    : threads_(std::make_unique<Threads>(threads, logger, metrics)) {}
+
+ThreadedDiskPool::~ThreadedDiskPool() = default;
+
+void ThreadedDiskPool::submit(const char* name, Job job) { threads_->submit(name, std::move(job)); }
+
+}  // namespace entrepot

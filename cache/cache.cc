@@ -1,0 +1,256 @@
+#include "cache/cache.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+
+#include "cache/blob_files.h"
+#include "cache/file_use.h"
+#include "cache/files.h"
+#include "cache/inbox.h"
+#include "cache/index.h"
+#include "cache/index_writer.h"
+#include "cache/ledger.h"
+#include "cache/lock_file.h"
+#include "cache/overhead.h"
+#include "cache/part_file.h"
+#include "cache/parts_directory.h"
+#include "cache/rebuild.h"
+#include "cache/recovery.h"
+#include "cache/refs_log.h"
+#include "cache/room.h"
+
+namespace entrepot::cache {
+namespace {
+
+constexpr uint64_t kMaxManifest = 4u << 20;
+
+Result<UniqueFd> open_root(const std::string& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) return fail(system_error("cannot make the cache directory " + directory, error.value()));
+  int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return fail(system_error("cannot open the cache directory " + directory, errno));
+  return UniqueFd(fd);
+}
+
+}  // namespace
+
+// In the order in which they are made; each refers to those above it.
+struct Cache::State {
+  State(Options given, const Clock& the_clock, Logger& the_logger)
+      : options(std::move(given)), clock(the_clock), logger(the_logger) {}
+  ~State() {
+    writer.reset();
+    if (closing) closing->shut();
+  }
+
+  Status open_files();
+  Status open_index();
+  Status start(Metrics& metrics);
+  void drop(const Digest& digest, std::string complaint, uint64_t bad_inode = 0) {
+    inbox->post(DropMessage{digest, std::move(complaint), bad_inode});
+  }
+  struct Rows {
+    BlobRow blob;
+    std::optional<ManifestRow> manifest;
+  };
+  /// Of a committed blob that the repository has a link to.
+  Result<std::optional<Rows>> find_rows(const Repository& repository, const Digest& digest) const;
+  struct Opened {
+    SharedFd file;
+    uint64_t inode = 0;
+  };
+  Result<std::optional<Opened>> open_blob(const Digest& digest, uint64_t size);
+
+  const Options options;
+  const Clock& clock;
+  Logger& logger;
+  UniqueFd root;
+  UniqueFd lock;
+  UniqueFd index_directory;  // to measure it
+  std::shared_ptr<Ledger> ledger;
+  std::shared_ptr<ClosingBox> closing;
+  std::unique_ptr<OpenFiles> uses;
+  std::unique_ptr<BlobFiles> blobs;
+  std::unique_ptr<PartsDirectory> parts;
+  std::unique_ptr<Index> index;
+  std::unique_ptr<RefsLog> log;
+  std::unique_ptr<Overhead> overhead;
+  std::unique_ptr<Room> room;
+  std::unique_ptr<Inbox> inbox;
+  std::unique_ptr<IndexWriter> writer;
+};
+
+Status Cache::State::open_files() {
+  ENTREPOT_TRY_ASSIGN(root, open_root(options.directory));
+  ENTREPOT_TRY_ASSIGN(lock, take_lock(root.get(), options.directory));
+  ENTREPOT_TRY(check_format(root.get(), options.directory));
+  ledger = std::make_shared<Ledger>(options.max_size);
+  closing = std::make_shared<ClosingBox>();
+  uses = std::make_unique<OpenFiles>(ledger, closing);
+  ENTREPOT_TRY_ASSIGN(blobs, BlobFiles::open(root.get(), ledger));
+  ENTREPOT_TRY_ASSIGN(parts, PartsDirectory::open(root.get()));
+  return {};
+}
+
+Status Cache::State::open_index() {
+  ENTREPOT_TRY(make_directory(root.get(), "index"));
+  ENTREPOT_TRY_ASSIGN(UniqueFd directory, open_directory(root.get(), "index"));
+  ENTREPOT_TRY_ASSIGN(index_directory, open_directory(root.get(), "index"));
+  ENTREPOT_TRY_ASSIGN(index, Index::open(std::move(directory), options.directory + "/index"));
+  log = std::make_unique<RefsLog>(root.get());
+  ENTREPOT_TRY(remove_name(root.get(), "refs.log.new"));
+  if (index->condition() == Index::Condition::must_be_rebuilt) {
+    if (!index->complaint().empty())
+      logger.warn("the index is rebuilt from the blobs: {}", index->complaint());
+    return rebuild(root.get(), *index, *blobs, *log, logger);
+  }
+  ENTREPOT_TRY_ASSIGN(Index::Reader reader, index->read());
+  ENTREPOT_TRY_ASSIGN(std::optional<StateRow> state, reader.view().state());
+  if (!state) return fail(Errc::cache_corrupt, "the index lost its state");
+  RefsLog::Position expected{state->refs_generation, state->refs_length, state->refs_compacted_length};
+  ENTREPOT_TRY_ASSIGN(bool is_as_expected, log->open(expected));
+  if (!is_as_expected)
+    logger.warn("refs.log is not what the index knows of it, and is written anew from the index");
+  return {};
+}
+
+Status Cache::State::start(Metrics& metrics) {
+  ENTREPOT_TRY(open_files());
+  ENTREPOT_TRY(open_index());
+  ENTREPOT_TRY_ASSIGN(std::vector<LeftoverPart> leftovers, recover(*index, *blobs, *parts, *log, logger));
+  StateRow state;
+  {
+    ENTREPOT_TRY_ASSIGN(Index::Reader reader, index->read());
+    ENTREPOT_TRY_ASSIGN(std::optional<StateRow> row, reader.view().state());
+    if (row) state = *row;
+  }
+  ledger->charge(state.blob_bytes);
+  for (const LeftoverPart& part : leftovers) {
+    std::shared_ptr<FileUse> use = uses->make_use();
+    ledger->charge(part.disk_bytes);
+    use->own_written(part.disk_bytes);
+    parts->found(part.digest, std::move(use), state.next_sequence);
+  }
+  overhead = std::make_unique<Overhead>(root.get(), index_directory.get(), *parts, *index, *log, *ledger);
+  overhead->measure();
+  room = std::make_unique<Room>(ledger, closing, root.get(), options.min_free);
+  inbox = std::make_unique<Inbox>(closing);
+  IndexWriter::Surroundings around{*index,  *log,      *blobs,   *parts, *uses, *room,
+                                   *ledger, *overhead, *closing, *inbox, clock, logger};
+  writer = std::make_unique<IndexWriter>(around, options.offline, Caps{}, state, metrics);
+  return {};
+}
+
+Result<std::optional<Cache::State::Opened>> Cache::State::open_blob(const Digest& digest, uint64_t size) {
+  // Known as a user before the file is opened: whoever removes it afterwards finds us, and counts its bytes
+  // on.
+  std::shared_ptr<FileUse> use = uses->use(digest);
+  ENTREPOT_TRY_ASSIGN(std::optional<BlobFiles::Opened> opened, blobs->open_for_reading(digest, size));
+  if (use->is_removed()) return std::optional<Opened>();
+  if (!opened) {
+    drop(digest, fmt::format("it has no file of {} bytes", size));
+    return std::optional<Opened>();
+  }
+  return Opened{FileUse::share(std::move(opened->file), std::move(use)), opened->inode};
+}
+
+Result<std::optional<Cache::State::Rows>> Cache::State::find_rows(const Repository& repository,
+                                                                  const Digest& digest) const {
+  ENTREPOT_TRY_ASSIGN(Index::Reader reader, index->read());
+  IndexView view = reader.view();
+  ENTREPOT_TRY_ASSIGN(std::optional<uint32_t> id, view.repository_id(repository));
+  if (!id) return std::optional<Rows>();
+  ENTREPOT_TRY_ASSIGN(std::optional<LinkRow> link, view.link(digest, *id));
+  if (!link) return std::optional<Rows>();
+  ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> blob, view.blob(digest));
+  if (!blob || blob->state != BlobState::committed) return std::optional<Rows>();
+  ENTREPOT_TRY_ASSIGN(std::optional<ManifestRow> manifest, view.manifest(digest));
+  return Rows{*blob, std::move(manifest)};
+}
+
+Result<std::unique_ptr<Cache>> Cache::open(Options options, const Clock& clock, Logger& logger,
+                                           Metrics& metrics) {
+  auto state = std::make_unique<State>(std::move(options), clock, logger);
+  Status started = state->start(metrics);
+  if (!started) return fail(std::move(started).error());
+  return std::unique_ptr<Cache>(new Cache(std::move(state)));
+}
+
+Cache::Cache(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Cache::~Cache() = default;
+
+Result<std::optional<FoundBlob>> Cache::find_blob(const Repository& repository, const Digest& digest) {
+  ENTREPOT_TRY_ASSIGN(std::optional<State::Rows> rows, state_->find_rows(repository, digest));
+  if (!rows) return std::optional<FoundBlob>();
+  ENTREPOT_TRY_ASSIGN(std::optional<State::Opened> opened, state_->open_blob(digest, rows->blob.size));
+  if (!opened) return std::optional<FoundBlob>();
+  return FoundBlob{std::move(opened->file), rows->blob.size};
+}
+
+Result<std::optional<FoundManifest>> Cache::find_manifest(const Repository& repository,
+                                                          const Digest& digest) {
+  ENTREPOT_TRY_ASSIGN(std::optional<State::Rows> rows, state_->find_rows(repository, digest));
+  if (!rows || !rows->manifest || rows->blob.size > kMaxManifest) return std::optional<FoundManifest>();
+  ENTREPOT_TRY_ASSIGN(std::optional<State::Opened> opened, state_->open_blob(digest, rows->blob.size));
+  if (!opened) return std::optional<FoundManifest>();
+  ENTREPOT_TRY_ASSIGN(std::string bytes, read_file(opened->file->get(), kMaxManifest));
+  if (Digest::of(digest.algorithm(), bytes) != digest) {
+    state_->drop(digest, "its file does not hash to it", opened->inode);
+    return std::optional<FoundManifest>();
+  }
+  return FoundManifest{std::move(rows->manifest->media_type), std::move(bytes)};
+}
+
+Result<std::optional<FoundTag>> Cache::find_tag(const Repository& repository, const std::string& tag) {
+  ENTREPOT_TRY_ASSIGN(Index::Reader reader, state_->index->read());
+  ENTREPOT_TRY_ASSIGN(std::optional<uint32_t> id, reader.view().repository_id(repository));
+  if (!id || tag_key(*id, tag).size() > kMaxKey) return std::optional<FoundTag>();
+  ENTREPOT_TRY_ASSIGN(std::optional<TagRow> row, reader.view().tag(*id, tag));
+  if (!row) return std::optional<FoundTag>();
+  return FoundTag{row->digest, from_milliseconds(row->checked_at_ms)};
+}
+
+Result<std::optional<Descriptor>> Cache::find_link(const Repository& repository, const Digest& digest) {
+  ENTREPOT_TRY_ASSIGN(Index::Reader reader, state_->index->read());
+  ENTREPOT_TRY_ASSIGN(std::optional<uint32_t> id, reader.view().repository_id(repository));
+  if (!id) return std::optional<Descriptor>();
+  ENTREPOT_TRY_ASSIGN(std::optional<LinkRow> row, reader.view().link(digest, *id));
+  if (!row) return std::optional<Descriptor>();
+  return Descriptor{digest, row->size};
+}
+
+Result<bool> Cache::contains(const Digest& digest) {
+  ENTREPOT_TRY_ASSIGN(Index::Reader reader, state_->index->read());
+  ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, reader.view().blob(digest));
+  return row && row->state == BlobState::committed;
+}
+
+Result<std::unique_ptr<Part>> Cache::open_part(const Digest& digest, uint64_t size) {
+  std::shared_ptr<FileUse> use = state_->uses->make_use();
+  if (size > state_->ledger->blob_limit())
+    return fail(Errc::disk_full,
+                fmt::format("{} of {} bytes is larger than the cache may be", digest.text(), size));
+  ENTREPOT_TRY(state_->room->take(*use, reservation_for(size)));
+  PartFile::Surroundings around{*state_->parts, *state_->blobs, *state_->room, *state_->inbox};
+  return PartFile::create(digest, std::move(use), around);
+}
+
+void Cache::commit(Commit commit, Done done) {
+  state_->inbox->post(CommitMessage{std::move(commit), std::move(done)});
+}
+
+void Cache::touch(const Digest& digest) { state_->inbox->touch(digest); }
+
+void Cache::set_evict_listener(std::move_only_function<void(const Digest&)> forget) {
+  state_->inbox->post(ListenerMessage{std::move(forget)});
+}
+
+uint64_t Cache::used() const { return state_->ledger->used(); }
+const Options& Cache::options() const { return state_->options; }
+
+}  // namespace entrepot::cache

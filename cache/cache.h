@@ -1,0 +1,140 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "base/shared_fd.h"
+
+// What the rest of the house sees of the cache. docs/cache-format.md describes what is on disk.
+
+namespace entrepot::cache {
+
+class Part;
+
+struct Options {
+  std::string directory;
+  uint64_t max_size = 0;  // bytes, of everything in the directory, as the file system counts it (blocks)
+  uint64_t min_free = 0;  // bytes of the file system that stay free
+  bool offline = false;   // nothing is evicted
+};
+
+/// One repository of one upstream. All that is kept is keyed by these two, never by a URL.
+struct Repository {
+  std::string upstream;  // its configured `name`
+  std::string name;      // with `library/` already added
+  bool operator==(const Repository&) const = default;
+};
+
+/// What a manifest says of something it refers to (image-spec descriptor.md).
+struct Descriptor {
+  Digest digest;
+  uint64_t size = 0;
+};
+
+struct FoundBlob {
+  SharedFd file;
+  uint64_t size = 0;
+};
+
+struct FoundManifest {
+  std::string media_type;  // the upstream's Content-Type, without parameters
+  std::string bytes;       // as they came; at most 4 MiB
+};
+
+struct FoundTag {
+  Digest digest;
+  WallTime checked_at;  // when the upstream last confirmed it
+};
+
+/// What the index learns in one transaction. Everything in it becomes durable together or not at all.
+struct Commit {
+  struct Tag {
+    Repository repository;
+    std::string tag;
+    Digest digest;
+    WallTime checked_at;
+  };
+  struct Link {  // this repository holds this object: by a verified manifest, or by an upstream's 200
+    Repository repository;
+    Descriptor object;  // size 0 = not known
+  };
+  struct Blob {  // its file is in place and synced (Part::place)
+    Digest digest;
+    uint64_t size = 0;
+    std::string manifest_media_type;  // empty = not a manifest
+    std::vector<Digest> children;     // of a manifest
+  };
+  std::vector<Blob> blobs;
+  std::vector<Link> links;
+  std::vector<Tag> tags;
+  std::vector<Digest> pins;  // committed blobs, or blobs of this commit, that are never evicted from now on
+  std::vector<Digest> unpins;
+};
+
+/// The disk cache: blobs and manifests by digest, tags and links by repository, the budget. Made by main,
+/// outlives all loops. Functions marked BLOCKING do file or index work and are called from disk-pool threads
+/// only; all others return at once and may be called from any thread.
+class Cache {
+ public:
+  using Done = std::move_only_function<void(Status)>;
+
+  /// BLOCKING. Takes the lock, opens or makes the index, recovers after a crash (doomed rows, parts/), starts
+  /// the index writer. Errors: the directory is in use by another process, is not writable, is of a newer
+  /// format.
+  static Result<std::unique_ptr<Cache>> open(Options options, const Clock& clock, Logger& logger,
+                                             Metrics& metrics);
+  /// Commits what waits, closes the index, gives up the lock. REQUIRES: nobody calls any more.
+  ~Cache();
+
+  // ---- looking up: BLOCKING, thread-safe ----
+
+  /// A complete, verified blob that `repository` holds by a link; nothing when one of both is missing, or
+  /// when the file has gone or has another size than the index says (then the row is dropped too).
+  Result<std::optional<FoundBlob>> find_blob(const Repository& repository, const Digest& digest);
+  Result<std::optional<FoundManifest>> find_manifest(const Repository& repository, const Digest& digest);
+  Result<std::optional<FoundTag>> find_tag(const Repository& repository, const std::string& tag);
+  /// The link's descriptor: what a manifest of this repository said of the size of `digest`; nothing without
+  /// a link.
+  Result<std::optional<Descriptor>> find_link(const Repository& repository, const Digest& digest);
+  /// Whether the blob is committed, whoever holds it.
+  Result<bool> contains(const Digest& digest);
+
+  // ---- filling ----
+
+  /// BLOCKING. The part of `digest`, empty, with room reserved for `size` bytes (0 = not known: it reserves
+  /// in steps as it grows). Evicts to make room, for at most a second. disk_full when there is none: the
+  /// object is then not stored. REQUIRES: no other part of this digest is open (a digest has one fill).
+  Result<std::unique_ptr<Part>> open_part(const Digest& digest, uint64_t size);
+  /// Queues `commit` for the index writer, which takes all that waits into one transaction. `done` runs on
+  /// the writer's thread when it is durable, or has failed.
+  void commit(Commit commit, Done done);
+
+  // ---- the order of eviction ----
+
+  /// The blob was used now. Merged, and written with the next commit or within seconds; lost in a crash at
+  /// worst.
+  void touch(const Digest& digest);
+  /// `forget` is called, on the writer's thread, with each digest that is about to be evicted or purged:
+  /// whoever holds an open descriptor or bytes of it in memory lets go. Set once, before the first look-up.
+  void set_evict_listener(std::move_only_function<void(const Digest&)> forget);
+
+  /// Bytes in use, as counted against max_size.
+  uint64_t used() const;
+  const Options& options() const;
+
+ private:
+  struct State;
+  explicit Cache(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace entrepot::cache

@@ -1,0 +1,126 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "cache/evictor.h"
+#include "cache/inbox.h"
+#include "cache/index_update.h"
+#include "cache/overhead.h"
+
+namespace entrepot::cache {
+
+/// The thread that owns the index's write transaction. It takes all that waits into one transaction, so that
+/// many share one fsync: removals of rows whose files are gone, touches, commits, and a slice of eviction.
+/// After the commit it runs `done` callbacks, removes parts' names and evicted files, and answers those who
+/// wait for room.
+///
+///     sleeping --message--> working --nothing left--> sleeping
+///     working --transaction failed--> waiting a second (or a message) --> working
+///     any --stop--> working until all that came before is done --> ended
+class IndexWriter {
+ public:
+  struct Surroundings {
+    Index& index;
+    RefsLog& log;
+    BlobFiles& blobs;
+    PartsDirectory& parts;
+    OpenFiles& open_files;
+    Room& room;
+    Ledger& ledger;
+    Overhead& overhead;
+    ClosingBox& closing;
+    Inbox& inbox;
+    const Clock& clock;
+    Logger& logger;
+  };
+
+  /// Starts the thread. `state` is what the index holds.
+  IndexWriter(Surroundings surroundings, bool is_offline, const Caps& caps, const StateRow& state,
+              Metrics& metrics);
+  /// Commits what waits, then ends the thread.
+  ~IndexWriter();
+
+ private:
+  struct Adopted {
+    Digest digest;
+    std::optional<uint64_t> replaced_bytes;
+  };
+  struct Batch {
+    std::vector<CommitMessage> commits;
+    std::vector<Status> outcomes;  // of each commit
+    std::vector<Adopted> adopted;  // placed files that become blobs
+    std::vector<Evictor::Doomed> doomed;
+    std::vector<Digest> removed;
+    std::vector<Digest> touches;
+    std::vector<DropMessage> drops;
+    uint64_t evict_bytes = 0;
+  };
+
+  void run();
+  void wait();
+  void take_inbox();
+  void take(CommitMessage&& message);
+  void take(PlacedMessage&& message);
+  void take(PartLeftMessage&& message);
+  void take(DropMessage&& message);
+  void take(ListenerMessage&& message);
+  void take(StopMessage&& message);
+
+  bool has_work() const;
+  bool are_touches_due() const;
+  void work();
+  void compact_when_due();
+  /// Reserves what the index and the log may grow by; evicts for it. False when there is no room.
+  bool reserve_growth(uint64_t bytes);
+  uint64_t estimate_growth(const Batch& batch) const;
+  Batch take_batch();
+
+  /// One index transaction with all of `batch`. False when it failed and nothing has changed.
+  bool transact(Batch& batch);
+  Status fill_transaction(IndexUpdate& update, Batch& batch);
+  Status judge(const IndexUpdate& update, const Commit& commit) const;
+  Status apply(IndexUpdate& update, const Commit& commit, Batch& batch);
+  bool is_stale(const DropMessage& drop, const BlobRow& row) const;
+  void note_failure(const Error& error);
+
+  void finish(Batch& batch);
+  void fail_all(Batch& batch, const Error& error);
+  void adopt(const Adopted& adopted);
+  void withdraw_placed(const Commit& commit);
+  void settle_requests();
+  uint64_t front_request() const;
+
+  Surroundings around_;
+  const bool is_offline_;
+  const Caps caps_;
+  StateRow state_;  // as last committed
+  Evictor evictor_;
+  Counter transactions_;
+  Counter failures_;
+  Counter refused_;
+  Gauge used_;
+
+  std::deque<CommitMessage> commits_;
+  std::unordered_map<Digest, PlacedMessage, DigestHash> placed_;
+  std::vector<DropMessage> drops_;
+  std::vector<Digest> removals_;  // doomed, their files are gone
+  std::deque<std::shared_ptr<RoomRequest>> requests_;
+  std::optional<MonotonicTime> touched_at_;  // when the oldest waiting touch was noticed
+  bool can_evict_ = true;                    // false when the last slice found nothing
+  bool is_log_moved_ = false;                // refs.log was rewritten, the index does not know yet
+  bool has_failed_ = false;                  // the last transaction: not tried again at once
+  bool is_stopping_ = false;
+  std::optional<MonotonicTime> complained_at_;
+  std::thread thread_;
+};
+
+}  // namespace entrepot::cache

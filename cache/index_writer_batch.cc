@@ -1,0 +1,222 @@
+// What the index writer does with one batch. The thread and its order of work are in index_writer.cc.
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/stat.h>
+
+#include <unordered_map>
+#include <utility>
+
+#include "base/reference.h"
+#include "cache/files.h"
+#include "cache/index_writer.h"
+
+namespace entrepot::cache {
+namespace {
+
+constexpr Duration kComplainEvery{10'000};
+constexpr size_t kMaxMediaType = 1024;
+
+}  // namespace
+
+bool IndexWriter::transact(Batch& batch) {
+  bool has_reached_commit = false;
+  auto attempt = [&]() -> Status {
+    ENTREPOT_TRY_ASSIGN(LmdbTxn txn, around_.index.write());
+    IndexUpdate update(std::move(txn));
+    ENTREPOT_TRY(update.begin());
+    ENTREPOT_TRY(fill_transaction(update, batch));
+    ENTREPOT_TRY(around_.log.append(update.log_entries()));
+    update.set_log_position(around_.log.position());
+    has_reached_commit = true;
+    ENTREPOT_TRY(update.commit());
+    state_ = update.state();
+    return {};
+  };
+  Status done = attempt();
+  has_failed_ = !done;
+  if (done) {
+    is_log_moved_ = false;
+    transactions_.add();
+    return true;
+  }
+  note_failure(done.error());
+  // Serve on, store nothing. Evicting blobs is tried again: what was doomed in this transaction is not.
+  removals_.insert(removals_.end(), batch.removed.begin(), batch.removed.end());
+  if (done.error().code == Errc::disk_full) {
+    evictor_.take_away_undoomed(batch.doomed);
+    for (const Evictor::Doomed& blob : batch.doomed)
+      drops_.push_back({blob.digest, "evicted from a full disk", 0});
+  }
+  fail_all(batch, done.error());
+  if (has_reached_commit) {
+    Status reopened = around_.index.reopen();
+    if (!reopened) note_failure(reopened.error());
+  }
+  return false;
+}
+
+void IndexWriter::note_failure(const Error& error) {
+  failures_.add();
+  MonotonicTime now = around_.clock.monotonic();
+  if (complained_at_ && now - *complained_at_ < kComplainEvery) return;
+  complained_at_ = now;
+  around_.logger.error("the cache stores nothing for now: {}", error.message);
+}
+
+Status IndexWriter::fill_transaction(IndexUpdate& update, Batch& batch) {
+  for (const Digest& digest : batch.removed) ENTREPOT_TRY(update.remove_doomed(digest));
+
+  around_.inbox.drain_touches(batch.touches);
+  touched_at_.reset();
+  std::unordered_map<Digest, size_t, DigestHash> last_touch;
+  for (size_t i = 0; i < batch.touches.size(); ++i) last_touch[batch.touches[i]] = i;
+  for (size_t i = 0; i < batch.touches.size(); ++i)
+    if (last_touch[batch.touches[i]] == i) ENTREPOT_TRY(update.touch(batch.touches[i]));
+
+  for (const CommitMessage& message : batch.commits) {
+    Result<void> outcome = judge(update, message.commit);
+    if (outcome) ENTREPOT_TRY(apply(update, message.commit, batch));
+    batch.outcomes.push_back(std::move(outcome));
+  }
+  for (const DropMessage& drop : batch.drops) {
+    ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, update.view().blob(drop.digest));
+    if (!row || row->state != BlobState::committed || !is_stale(drop, *row)) continue;
+    around_.logger.warn("{} is dropped from the cache: {}", drop.digest.text(), drop.complaint);
+    ENTREPOT_TRY(update.doom(drop.digest));
+    batch.doomed.push_back({drop.digest, row->disk_bytes});
+  }
+  if (batch.evict_bytes > 0) {
+    ENTREPOT_TRY_ASSIGN(Evictor::Choice choice, evictor_.choose(update, batch.evict_bytes));
+    can_evict_ = choice.has_progress;
+    batch.doomed.insert(batch.doomed.end(), choice.doomed.begin(), choice.doomed.end());
+  }
+  return update.age_out(caps_);
+}
+
+// Everything that can be wrong with a commit is found before its first row is written: what follows can only
+// fail with the whole transaction.
+Status IndexWriter::judge(const IndexUpdate& update, const Commit& commit) const {
+  auto is_here = [&](const Digest& digest) -> Result<bool> {
+    if (placed_.contains(digest)) return true;
+    ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, update.view().blob(digest));
+    return row && row->state == BlobState::committed;
+  };
+  for (const Commit::Blob& blob : commit.blobs) {
+    ENTREPOT_TRY_ASSIGN(bool has_file, is_here(blob.digest));
+    if (!has_file)
+      return fail(Errc::internal, "commit of " + blob.digest.text() + ", whose file was not placed");
+    auto placed = placed_.find(blob.digest);
+    if (placed != placed_.end() && placed->second.size != blob.size)
+      return fail(Errc::internal, fmt::format("commit of {} with {} bytes, but {} were placed",
+                                              blob.digest.text(), blob.size, placed->second.size));
+    if (blob.manifest_media_type.size() > kMaxMediaType)
+      return fail(Errc::manifest_invalid,
+                  "the media type of " + blob.digest.text() + " is too long to be kept");
+  }
+  for (const Commit::Link& link : commit.links)
+    if (repository_name_key(link.repository).size() > kMaxKey)
+      return fail(Errc::name_invalid, "repository name too long");
+  for (const Commit::Tag& tag : commit.tags)
+    if (!is_tag(tag.tag) || repository_name_key(tag.repository).size() > kMaxKey)
+      return fail(Errc::tag_invalid, "tag or repository name can't be kept");
+  for (const std::vector<Digest>* list : {&commit.pins, &commit.unpins}) {
+    for (const Digest& digest : *list) {
+      ENTREPOT_TRY_ASSIGN(bool has_row, is_here(digest));
+      if (!has_row) return fail(Errc::blob_unknown, digest.text() + " is not in the cache");
+    }
+  }
+  return {};
+}
+
+Status IndexWriter::apply(IndexUpdate& update, const Commit& commit, Batch& batch) {
+  auto is_adopted = [&batch](const Digest& digest) {
+    for (const Adopted& adopted : batch.adopted)
+      if (adopted.digest == digest) return true;
+    return false;
+  };
+  for (const Commit::Blob& blob : commit.blobs) {
+    auto placed = placed_.find(blob.digest);
+    if (placed == placed_.end() || is_adopted(blob.digest)) {
+      ENTREPOT_TRY(update.touch(blob.digest));
+    } else {
+      ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> old, update.view().blob(blob.digest));
+      ENTREPOT_TRY(update.put_blob(blob.digest, blob.size, placed->second.disk_bytes));
+      batch.adopted.push_back({blob.digest, old ? std::optional(old->disk_bytes) : std::nullopt});
+    }
+    if (!blob.manifest_media_type.empty())
+      ENTREPOT_TRY(update.put_manifest({blob.digest, blob.manifest_media_type, blob.children}));
+  }
+  for (const Commit::Link& link : commit.links) ENTREPOT_TRY(update.put_link(link));
+  for (const Commit::Tag& tag : commit.tags) ENTREPOT_TRY(update.put_tag(tag));
+  for (const Digest& digest : commit.pins) ENTREPOT_TRY(update.pin(digest, true));
+  for (const Digest& digest : commit.unpins) ENTREPOT_TRY(update.pin(digest, false));
+  return {};
+}
+
+// The look-up that complained may have been overtaken by a new fill: asked again, of the file that is there
+// now.
+bool IndexWriter::is_stale(const DropMessage& drop, const BlobRow& row) const {
+  Result<std::optional<struct stat>> status = around_.blobs.status_of(drop.digest);
+  if (!status) return false;
+  if (!*status || static_cast<uint64_t>((*status)->st_size) != row.size) return true;
+  return drop.bad_inode != 0 && drop.bad_inode == (*status)->st_ino;
+}
+
+void IndexWriter::finish(Batch& batch) {
+  std::vector<std::pair<Digest, uint64_t>> part_names;
+  for (const Adopted& adopted : batch.adopted) {
+    part_names.emplace_back(adopted.digest, placed_.at(adopted.digest).generation);
+    adopt(adopted);
+  }
+  for (size_t i = 0; i < batch.commits.size(); ++i) {
+    if (!batch.outcomes[i]) withdraw_placed(batch.commits[i].commit);
+    if (batch.commits[i].done) batch.commits[i].done(std::move(batch.outcomes[i]));
+    can_evict_ = true;
+  }
+  for (const auto& [digest, generation] : part_names) {
+    Status removed = around_.parts.remove(digest, generation);
+    if (!removed)
+      around_.logger.warn("cannot clear the part of {}: {}", digest.text(), removed.error().message);
+  }
+  for (const Digest& digest : evictor_.take_away(batch.doomed)) removals_.push_back(digest);
+}
+
+void IndexWriter::adopt(const Adopted& adopted) {
+  auto placed = placed_.find(adopted.digest);
+  const std::shared_ptr<FileUse> use = placed->second.use;
+  // The row answers for the file's bytes now. Charged before the reservation is given back: never too little
+  // is counted.
+  around_.ledger.charge(placed->second.disk_bytes);
+  around_.ledger.release(use->hand_over());
+  if (adopted.replaced_bytes) around_.open_files.removed(adopted.digest, *adopted.replaced_bytes);
+  around_.open_files.adopt(adopted.digest, use);
+  around_.blobs.settle(adopted.digest);
+  placed_.erase(placed);
+}
+
+void IndexWriter::fail_all(Batch& batch, const Error& error) {
+  for (CommitMessage& message : batch.commits) {
+    withdraw_placed(message.commit);
+    if (message.done) message.done(fail(error));
+  }
+  batch.commits.clear();
+  batch.outcomes.clear();
+  batch.adopted.clear();
+  batch.doomed.clear();
+}
+
+void IndexWriter::withdraw_placed(const Commit& commit) {
+  for (const Commit::Blob& blob : commit.blobs) {
+    auto placed = placed_.find(blob.digest);
+    if (placed == placed_.end()) continue;
+    Status gone = around_.blobs.withdraw(blob.digest);
+    if (gone) gone = around_.parts.remove(blob.digest, placed->second.generation);
+    if (!gone)
+      around_.logger.error("cannot take {} away again: {}", blob.digest.text(), gone.error().message);
+    placed->second.use->set_removed();
+    placed_.erase(placed);
+  }
+}
+
+}  // namespace entrepot::cache

@@ -1,0 +1,109 @@
+#include "cache/parts_directory.h"
+
+#include <fcntl.h>
+
+#include "cache/files.h"
+
+namespace entrepot::cache {
+
+Result<std::unique_ptr<PartsDirectory>> PartsDirectory::open(int directory) {
+  ENTREPOT_TRY(make_directory(directory, "parts"));
+  ENTREPOT_TRY_ASSIGN(UniqueFd fd, open_directory(directory, "parts"));
+  return std::unique_ptr<PartsDirectory>(new PartsDirectory(std::move(fd)));
+}
+
+std::string PartsDirectory::name_of_part(const Digest& digest) {
+  return std::string(name_of(digest.algorithm())) + "-" + digest.hex();
+}
+
+std::optional<Digest> PartsDirectory::parse_name(std::string_view name) {
+  std::string text(name);
+  size_t dash = text.find('-');
+  if (dash == std::string::npos) return std::nullopt;
+  text[dash] = ':';
+  return Digest::parse(text);
+}
+
+Result<PartsDirectory::Created> PartsDirectory::create(const Digest& digest) {
+  std::string name = name_of_part(digest);
+  std::lock_guard lock(mutex_);
+  auto known = entries_.find(digest);
+  if (known != entries_.end()) {
+    if (known->second.state == PartState::placed)
+      return fail(Errc::overloaded, digest.text() + " has just been fetched and is being committed");
+    if (known->second.use) known->second.use->set_removed();
+    entries_.erase(known);
+  }
+  ENTREPOT_TRY(remove_name(fd_.get(), name));
+  ENTREPOT_TRY_ASSIGN(UniqueFd file, open_file(fd_.get(), name, O_RDWR | O_CREAT | O_EXCL));
+  uint64_t generation = next_generation_++;
+  entries_[digest] = Entry{PartState::open, generation, 0, nullptr};
+  return Created{std::move(file), generation};
+}
+
+bool PartsDirectory::is_current(const Digest& digest, uint64_t generation) const {
+  auto known = entries_.find(digest);
+  return known != entries_.end() && known->second.generation == generation;
+}
+
+void PartsDirectory::set_placed(const Digest& digest, uint64_t generation) {
+  std::lock_guard lock(mutex_);
+  if (is_current(digest, generation)) entries_[digest].state = PartState::placed;
+}
+
+Status PartsDirectory::remove(const Digest& digest, uint64_t generation) {
+  std::lock_guard lock(mutex_);
+  if (!is_current(digest, generation)) return {};
+  entries_.erase(digest);
+  ENTREPOT_TRY(remove_name(fd_.get(), name_of_part(digest)));
+  return {};
+}
+
+void PartsDirectory::left(const Digest& digest, uint64_t generation, std::shared_ptr<FileUse> use,
+                          uint64_t sequence) {
+  std::lock_guard lock(mutex_);
+  if (!is_current(digest, generation)) {
+    use->set_removed();
+    return;
+  }
+  // What was reserved and not written goes back; what is on disk stays counted.
+  struct stat status;
+  bool is_there = ::fstatat(fd_.get(), name_of_part(digest).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+  use->set_measured(is_there ? disk_bytes(status) : 0);
+  entries_[digest] = Entry{PartState::idle, generation, sequence, std::move(use)};
+}
+
+void PartsDirectory::found(const Digest& digest, std::shared_ptr<FileUse> use, uint64_t sequence) {
+  std::lock_guard lock(mutex_);
+  entries_[digest] = Entry{PartState::idle, next_generation_++, sequence, std::move(use)};
+}
+
+std::optional<PartsDirectory::Idle> PartsDirectory::oldest_idle() const {
+  std::lock_guard lock(mutex_);
+  std::optional<Idle> oldest;
+  for (const auto& [digest, entry] : entries_) {
+    if (entry.state != PartState::idle || (oldest && oldest->sequence <= entry.sequence)) continue;
+    oldest = Idle{digest, entry.sequence, entry.use->bytes()};
+  }
+  return oldest;
+}
+
+uint64_t PartsDirectory::idle_bytes() const {
+  std::lock_guard lock(mutex_);
+  uint64_t bytes = 0;
+  for (const auto& [digest, entry] : entries_)
+    if (entry.state == PartState::idle) bytes += entry.use->bytes();
+  return bytes;
+}
+
+Status PartsDirectory::remove_idle(const Digest& digest) {
+  std::lock_guard lock(mutex_);
+  auto known = entries_.find(digest);
+  if (known == entries_.end() || known->second.state != PartState::idle) return {};
+  ENTREPOT_TRY(remove_name(fd_.get(), name_of_part(digest)));
+  known->second.use->set_removed();
+  entries_.erase(known);
+  return {};
+}
+
+}  // namespace entrepot::cache

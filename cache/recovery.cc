@@ -1,0 +1,80 @@
+#include "cache/recovery.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <optional>
+#include <string>
+
+#include "cache/files.h"
+#include "cache/index_update.h"
+
+namespace entrepot::cache {
+namespace {
+
+/// Names of parts/ whose files are no longer needed: removed only when what replaces them is durable.
+using Names = std::vector<std::string>;
+
+std::optional<struct stat> stat_part(const PartsDirectory& parts, const std::string& name) {
+  struct stat status;
+  if (::fstatat(parts.fd(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
+  return status;
+}
+
+bool is_in_place(const BlobFiles& blobs, const Digest& digest, const struct stat& part) {
+  Result<std::optional<struct stat>> blob = blobs.status_of(digest);
+  return blob && *blob && (*blob)->st_dev == part.st_dev && (*blob)->st_ino == part.st_ino;
+}
+
+Status judge_part(const std::string& name, IndexUpdate& update, const BlobFiles& blobs,
+                  const PartsDirectory& parts, std::vector<LeftoverPart>& kept, Names& obsolete) {
+  std::optional<Digest> digest = PartsDirectory::parse_name(name);
+  std::optional<struct stat> status = stat_part(parts, name);
+  if (!status || S_ISDIR(status->st_mode)) return {};
+  if (!digest || !S_ISREG(status->st_mode)) {
+    obsolete.push_back(name);
+    return {};
+  }
+  ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, update.view().blob(*digest));
+  bool is_committed = row && row->state == BlobState::committed;
+  if (is_in_place(blobs, *digest, *status)) {
+    // Also when the row is committed: the crash may have come between replacing the file and the commit that
+    // tells its size.
+    ENTREPOT_TRY(update.put_blob(*digest, static_cast<uint64_t>(status->st_size), disk_bytes(*status)));
+    obsolete.push_back(name);
+  } else if (is_committed) {
+    obsolete.push_back(name);
+  } else {
+    kept.push_back({*digest, disk_bytes(*status)});
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<LeftoverPart>> recover(Index& index, BlobFiles& blobs, PartsDirectory& parts,
+                                          const RefsLog& log, Logger& logger) {
+  std::vector<LeftoverPart> kept;
+  Names obsolete;
+  ENTREPOT_TRY_ASSIGN(LmdbTxn txn, index.write());
+  IndexUpdate update(std::move(txn));
+  ENTREPOT_TRY(update.begin());
+  ENTREPOT_TRY_ASSIGN(Names names, list_directory(parts.fd()));
+  for (const std::string& name : names) ENTREPOT_TRY(judge_part(name, update, blobs, parts, kept, obsolete));
+
+  ENTREPOT_TRY_ASSIGN(std::vector<Digest> doomed, update.doomed());
+  std::vector<Digest> removed;
+  Status unlinked = blobs.remove(doomed, removed);
+  if (!unlinked) logger.warn("recovery: {}", unlinked.error().message);
+  for (const Digest& digest : removed) ENTREPOT_TRY(update.remove_doomed(digest));
+  update.set_log_position(log.position());
+  ENTREPOT_TRY(update.commit());
+
+  for (const std::string& name : obsolete) ENTREPOT_TRY(remove_name(parts.fd(), name));
+  if (!kept.empty() || !removed.empty() || !obsolete.empty())
+    logger.info("recovery: {} parts kept, {} parts cleared, {} evictions finished", kept.size(),
+                obsolete.size(), removed.size());
+  return kept;
+}
+
+}  // namespace entrepot::cache

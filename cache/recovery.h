@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/log.h"
+#include "cache/blob_files.h"
+#include "cache/index.h"
+#include "cache/parts_directory.h"
+#include "cache/refs_log.h"
+
+namespace entrepot::cache {
+
+struct LeftoverPart {
+  Digest digest;
+  uint64_t disk_bytes = 0;
+};
+
+/// BLOCKING, before the index writer runs. Finishes what a crash interrupted, looking at parts/ and at doomed
+/// rows alone:
+/// - a part whose file has its final name already was verified and synced: its blob is committed, the part's
+/// name removed;
+/// - a part of a blob that is committed is removed;
+/// - all other parts are kept and returned;
+/// - the files of doomed rows are removed, then the rows.
+Result<std::vector<LeftoverPart>> recover(Index& index, BlobFiles& blobs, PartsDirectory& parts,
+                                          const RefsLog& log, Logger& logger);
+
+}  // namespace entrepot::cache

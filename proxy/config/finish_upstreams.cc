@@ -1,0 +1,179 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "proxy/config/binding.h"
+#include "proxy/config/builtin.h"
+#include "proxy/config/draft.h"
+#include "proxy/config/syntax.h"
+
+namespace entrepot::config {
+namespace {
+
+using upstream::Access;
+using upstream::Auth;
+using upstream::Settings;
+
+// One upstream: its settings from the draft, and what in them does not go together. A value that was reported
+// already (unsound) counts as given, and nothing is said of it again.
+class UpstreamCheck {
+ public:
+  UpstreamCheck(const Draft::Upstream& draft, Report& report) : draft_(draft), report_(report) {}
+
+  Settings settings() {
+    Settings out;
+    const Builtin* builtin = draft_.is_builtin ? find_builtin(draft_.name) : nullptr;
+    for (const Key& key : all_keys()) {
+      if (!key.is_of_upstream() || key.kind == Kind::name) continue;
+      auto given = draft_.settings.find(&key);
+      put(key, given == draft_.settings.end() ? default_of(key) : given->second.value, out);
+    }
+    out.name = draft_.name;
+    if (builtin != nullptr) {
+      out.adds_library = builtin->adds_library;
+      if (out.url.empty()) out.url = builtin->url;
+      for (std::string_view alias : builtin->aliases)
+        if (std::find(out.aliases.begin(), out.aliases.end(), alias) == out.aliases.end())
+          out.aliases.emplace_back(alias);
+    }
+    if (out.url.empty() && is_ecr_host(draft_.name)) out.url = "https://" + draft_.name;
+    check(out);
+    return out;
+  }
+
+ private:
+  void check(const Settings& settings) {
+    if (settings.url.empty() && !is_unsound("url"))
+      say("url", fmt::format("missing: \"{}\" is not built in, so it needs a url", draft_.name));
+    if (is_ecr_host(draft_.name) && settings.username.empty() && !is_unsound("username"))
+      say("auth", "Amazon ECR needs auth = \"ecr\", which is not built yet");
+    check_credential(settings);
+    check_access(settings);
+    check_plain_http(settings);
+  }
+
+  void check_credential(const Settings& settings) {
+    bool has_file = !settings.password_file.empty();
+    bool has_variable = !settings.password_env.empty();
+    bool has_password = has_file || has_variable || is_unsound("password_file") || is_unsound("password_env");
+    bool has_username = !settings.username.empty() || is_unsound("username");
+    if (has_file && has_variable) say("password_env", "give password_file or password_env, not both");
+    if (has_username && !has_password) say("username", "needs password_file or password_env");
+    if (has_password && !has_username) say(has_file ? "password_file" : "password_env", "needs a username");
+    if (settings.auth == Auth::basic && !has_username) say("auth", "\"basic\" needs username and a password");
+    if (settings.auth == Auth::anonymous && has_username) say("auth", "\"anonymous\" contradicts username");
+  }
+
+  void check_access(const Settings& settings) {
+    if (is_unsound("access")) return;
+    bool is_spelt_out =
+        value_or_default<bool>(draft_.settings, "upstream", "allow_unauthenticated_private") ||
+        is_unsound("allow_unauthenticated_private");
+    bool has_username = !settings.username.empty() || is_unsound("username");
+    if (settings.access == Access::anonymous && has_username)
+      say("username",
+          "contradicts access = \"anonymous\", which sends no credential; set access = \"shared\"");
+    if (settings.access != Access::shared) return;
+    if (!is_spelt_out)
+      say("access",
+          "\"shared\" needs client authentication, which is not built yet; without it anyone who reaches "
+          "entrepot may "
+          "read what this credential can: accept that with allow_unauthenticated_private = true");
+    if (!has_username)
+      say("access", "\"shared\" needs a credential: username with password_file or password_env");
+  }
+
+  void check_plain_http(const Settings& settings) {
+    tl::expected<BaseUrl, std::string> url = parse_base_url(settings.url);
+    if (!url || url->is_https || is_loopback(url->host) || settings.username.empty()) return;
+    say("url", "a credential must not go over plain http:// to another machine; use https://");
+  }
+
+  bool is_unsound(std::string_view name) const {
+    const Draft::Setting* setting = find_setting(draft_.settings, "upstream", name);
+    return setting != nullptr && !setting->is_sound;
+  }
+
+  // At the place of that key if it was given, else where the upstream was named.
+  void say(std::string_view name, std::string reason) {
+    const Draft::Setting* setting = find_setting(draft_.settings, "upstream", name);
+    report_.add(setting != nullptr ? setting->origin : draft_.origin,
+                full_name(key_of("upstream", name), draft_.name), std::move(reason));
+  }
+
+  const Draft::Upstream& draft_;
+  Report& report_;
+};
+
+const Origin& origin_of(const Draft::Upstream& upstream, std::string_view key) {
+  const Draft::Setting* setting = find_setting(upstream.settings, "upstream", key);
+  return setting != nullptr ? setting->origin : upstream.origin;
+}
+
+bool is_configured_default(const Draft::Upstream& upstream) {
+  return value_or_default<bool>(upstream.settings, "upstream", "default");
+}
+
+// Every name and alias means one upstream.
+void check_names(const std::vector<const Draft::Upstream*>& drafts, const std::vector<Settings>& all,
+                 Report& report) {
+  std::map<std::string, size_t, std::less<>> taken;
+  for (size_t i = 0; i < all.size(); ++i) taken.emplace(all[i].name, i);
+  for (size_t i = 0; i < all.size(); ++i) {
+    for (const std::string& alias : all[i].aliases) {
+      auto [place, is_new] = taken.emplace(alias, i);
+      if (is_new) continue;
+      const Draft::Upstream& owner = *drafts[place->second];
+      // A table that took one of a built-in's own aliases for its name is what is wrong, not the built-in.
+      const Builtin* builtin = drafts[i]->is_builtin ? find_builtin(drafts[i]->name) : nullptr;
+      bool is_own = builtin != nullptr && std::find(builtin->aliases.begin(), builtin->aliases.end(),
+                                                    alias) != builtin->aliases.end();
+      if (is_own && owner.name == alias)
+        report.add(owner.origin, "upstream." + alias + ".name",
+                   fmt::format("\"{}\" is a name of the built-in {} already", alias, all[i].name));
+      else
+        report.add(origin_of(*drafts[i], "aliases"), "upstream." + all[i].name + ".aliases",
+                   fmt::format("\"{}\" is a name of {} already", alias, owner.name));
+    }
+  }
+}
+
+void choose_default(const std::vector<const Draft::Upstream*>& drafts, std::vector<Settings>& all,
+                    Report& report) {
+  const Draft::Upstream* first = nullptr;
+  for (const Draft::Upstream* draft : drafts) {
+    if (!is_configured_default(*draft)) continue;
+    if (first != nullptr)
+      report.add(origin_of(*draft, "default"), "upstream." + draft->name + ".default",
+                 fmt::format("{} is the default already", first->name));
+    if (first == nullptr) first = draft;
+  }
+  if (first != nullptr) return;
+  for (size_t i = 0; i < all.size(); ++i) {
+    const Builtin* builtin = drafts[i]->is_builtin ? find_builtin(drafts[i]->name) : nullptr;
+    bool said_no = find_setting(drafts[i]->settings, "upstream", "default") != nullptr;
+    if (builtin != nullptr && builtin->is_default && !said_no) all[i].is_default = true;
+  }
+}
+
+}  // namespace
+
+std::vector<Settings> finish_upstreams(const Draft& draft, Report& report) {
+  bool keeps_builtins = value_or_default<bool>(draft.settings, "", "builtin_upstreams");
+  std::vector<const Draft::Upstream*> drafts;
+  std::vector<Settings> all;
+  for (const Draft::Upstream& upstream : draft.upstreams) {
+    if (!upstream.is_named && !keeps_builtins) continue;
+    drafts.push_back(&upstream);
+    all.push_back(UpstreamCheck(upstream, report).settings());
+  }
+  check_names(drafts, all, report);
+  choose_default(drafts, all, report);
+  if (all.empty())
+    report.add(find_setting(draft.settings, "", "builtin_upstreams")->origin, "builtin_upstreams",
+               "false without any [[upstream]] leaves nothing to serve");
+  return all;
+}
+
+}  // namespace entrepot::config

@@ -1,0 +1,196 @@
+#include "proxy/daemon/parts.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "proxy/daemon/service_manager.h"
+
+namespace entrepot::daemon {
+namespace {
+
+constexpr unsigned kMaxLoops = 16;
+constexpr size_t kDiskThreads = 4;
+constexpr mode_t kControlMode = 0600;
+
+size_t loop_count(int configured) {
+  if (configured > 0) return static_cast<size_t>(configured);
+  return std::clamp(std::thread::hardware_concurrency(), 1u, kMaxLoops);
+}
+
+template <class T>
+std::vector<T*> pointers(const std::vector<std::unique_ptr<T>>& owners) {
+  std::vector<T*> all;
+  for (const std::unique_ptr<T>& owner : owners) all.push_back(owner.get());
+  return all;
+}
+
+template <class T>
+std::vector<http::Handler*> as_handlers(const std::vector<std::unique_ptr<T>>& owners) {
+  std::vector<http::Handler*> all;
+  for (const std::unique_ptr<T>& owner : owners) all.push_back(owner.get());
+  return all;
+}
+
+// What the control socket tells of an object is what the pull path knows of it.
+admin::ObjectState shown(pull::ObjectState state) {
+  switch (state) {
+    case pull::ObjectState::absent:
+      return admin::ObjectState::absent;
+    case pull::ObjectState::filling:
+      return admin::ObjectState::filling;
+    case pull::ObjectState::committed:
+      return admin::ObjectState::committed;
+  }
+  return admin::ObjectState::absent;
+}
+
+Task<Result<admin::ObjectState>> state_of(pull::Puller& puller, Digest digest) {
+  Result<pull::ObjectState> state = co_await puller.state_of(digest);
+  if (!state) co_return fail(state.error());
+  co_return shown(*state);
+}
+
+}  // namespace
+
+Parts::Parts(const config::Config& config, Logger& logger) : config_(config), logger_(logger) {}
+
+Parts::~Parts() {
+  // Jobs and commits end while the loops they post to are still there.
+  disk_.reset();
+  server_.reset();
+}
+
+Result<std::unique_ptr<Parts>> Parts::make(const config::Config& config, Logger& logger) {
+  std::unique_ptr<Parts> parts(new Parts(config, logger));
+  ENTREPOT_TRY(parts->open_cache());
+  parts->loops_ = std::make_unique<LoopGroup>(loop_count(config.server.threads), parts->clock_, logger, parts->metrics_);
+  parts->disk_ = std::make_unique<ThreadedDiskPool>(kDiskThreads, logger, parts->metrics_);
+  ENTREPOT_TRY(parts->make_upstreams());
+  parts->make_pull_path();
+  parts->make_handlers();
+  ENTREPOT_TRY(parts->add_listeners());
+  return parts;
+}
+
+Status Parts::open_cache() {
+  cache::Options options;
+  options.directory = config_.cache.directory;
+  ENTREPOT_TRY_ASSIGN(options.max_size, config::resolve_size(config_.cache.max_size, config_.cache.directory));
+  options.min_free = config_.cache.min_free;
+  options.offline = config_.cache.offline;
+  ENTREPOT_TRY_ASSIGN(cache_, cache::Cache::open(std::move(options), clock_, logger_, metrics_));
+  return {};
+}
+
+Status Parts::make_upstreams() {
+  ENTREPOT_TRY_ASSIGN(upstreams_, upstream::Shared::make(config_.upstreams, *disk_, logger_, metrics_));
+  for (size_t i = 0; i < loops_->size(); ++i)
+    clients_.push_back(upstream::Client::make(*upstreams_, *loops_, loops_->at(i)));
+  std::vector<upstream::Client*> siblings = pointers(clients_);
+  for (upstream::Client* client : siblings) client->connect(siblings);
+  return {};
+}
+
+void Parts::make_pull_path() {
+  for (size_t i = 0; i < loops_->size(); ++i) {
+    pull::Context context{*loops_, loops_->at(i), *disk_, *cache_, *clients_[i], logger_, metrics_};
+    pullers_.push_back(std::make_unique<pull::Puller>(context));
+  }
+  std::vector<pull::Puller*> siblings = pointers(pullers_);
+  for (pull::Puller* puller : siblings) puller->connect(siblings);
+  cache_->set_evict_listener([siblings](const Digest& digest) { pull::forget_everywhere(siblings, digest); });
+}
+
+void Parts::make_handlers() {
+  addressing_ = std::make_unique<registry::Addressing>(config_.upstreams);
+  admin::AdminHandler::Options admin_options;
+  if (config_.admin.listen) admin_options.own_hosts.push_back(config_.admin.listen->host);
+  for (size_t i = 0; i < loops_->size(); ++i) {
+    pull::Puller& puller = *pullers_[i];
+    registry_handlers_.push_back(std::make_unique<registry::RegistryHandler>(*addressing_, puller));
+    admin_handlers_.push_back(
+        std::make_unique<admin::AdminHandler>(loops_->at(i), *disk_, metrics_, health_, admin_options));
+    auto query = [&puller](Digest digest) { return state_of(puller, digest); };
+    control_handlers_.push_back(std::make_unique<admin::ControlHandler>(health_, query));
+  }
+}
+
+Status Parts::add_listeners() {
+  server_ = std::make_unique<http::Server>(*loops_, *disk_, metrics_, http::Server::Options{});
+  ENTREPOT_TRY(add_data_listeners());
+  ENTREPOT_TRY(add_admin_listener());
+  return add_control_listener();
+}
+
+// Sockets that systemd passes take the place of the configured addresses.
+Status Parts::add_data_listeners() {
+  http::Server::ListenerOptions options;
+  options.handlers = as_handlers(registry_handlers_);
+  options.has_access_log = config_.log.access;
+  std::vector<InheritedSocket> inherited = inherited_sockets();
+  for (InheritedSocket& socket : inherited) {
+    ENTREPOT_TRY_ASSIGN(const http::Listener* listener, server_->add_inherited(std::move(socket.fd), options));
+    log_listener(*listener, "data");
+  }
+  if (!inherited.empty()) return {};
+  for (const config::ListenAddress& listen : config_.server.listen) {
+    ENTREPOT_TRY_ASSIGN(http::Address address, http::parse_address(listen.text()));
+    ENTREPOT_TRY_ASSIGN(const http::Listener* listener, server_->add_listener(address, options));
+    log_listener(*listener, "data");
+  }
+  return {};
+}
+
+Status Parts::add_admin_listener() {
+  if (!config_.admin.listen) return {};
+  http::Server::ListenerOptions options;
+  options.handlers = as_handlers(admin_handlers_);
+  options.has_access_log = false;
+  ENTREPOT_TRY_ASSIGN(http::Address address, http::parse_address(config_.admin.listen->text()));
+  ENTREPOT_TRY_ASSIGN(const http::Listener* listener, server_->add_listener(address, options));
+  log_listener(*listener, "admin");
+  return {};
+}
+
+Status Parts::add_control_listener() {
+  http::Server::ListenerOptions options;
+  options.handlers = as_handlers(control_handlers_);
+  options.has_access_log = false;
+  options.unix_mode = kControlMode;
+  ENTREPOT_TRY_ASSIGN(http::Address address, http::parse_address(config_.control.listen.text()));
+  ENTREPOT_TRY_ASSIGN(const http::Listener* listener, server_->add_listener(address, options));
+  log_listener(*listener, "control");
+  return {};
+}
+
+void Parts::log_listener(const http::Listener& listener, const char* name) {
+  LogField fields[] = {{"address", listener.address()}, {"listener", name}};
+  logger_.write(LogLevel::info, "listening", fields);
+  if (std::string_view(name) == "data") data_addresses_.push_back(listener.address());
+}
+
+void Parts::start() {
+  loops_->start();
+  server_->start();
+  health_.set_ready();
+}
+
+void Parts::drain(Duration timeout, std::move_only_function<void()> done) {
+  health_.set_draining();
+  server_->drain(timeout, std::move(done));
+}
+
+void Parts::stop() {
+  server_->shut_down();
+  for (size_t i = 0; i < loops_->size(); ++i)
+    loops_->at(i).post([client = clients_[i].get()] { client->shut_down(); });
+  loops_->stop();
+}
+
+std::string Parts::summary() const {
+  std::string text = "serving on";
+  for (const std::string& address : data_addresses_) text += " " + address;
+  return text + ", cache in " + config_.cache.directory;
+}
+
+}  // namespace entrepot::daemon

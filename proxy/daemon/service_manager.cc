@@ -1,0 +1,28 @@
+#include "proxy/daemon/service_manager.h"
+
+#include <fcntl.h>
+#include <systemd/sd-daemon.h>
+
+#include <cstdlib>
+
+namespace entrepot::daemon {
+
+std::vector<InheritedSocket> inherited_sockets() {
+  std::vector<InheritedSocket> sockets;
+  char** names = nullptr;
+  int count = sd_listen_fds_with_names(/*unset_environment=*/1, &names);
+  for (int i = 0; i < count; ++i) {
+    int fd = SD_LISTEN_FDS_START + i;
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    sockets.push_back({UniqueFd(fd), names != nullptr ? names[i] : ""});
+    if (names != nullptr) free(names[i]);
+  }
+  free(names);
+  return sockets;
+}
+
+void notify_ready(const std::string& status) { sd_notify(0, ("READY=1\nSTATUS=" + status).c_str()); }
+
+void notify_stopping() { sd_notify(0, "STOPPING=1\nSTATUS=draining"); }
+
+}  // namespace entrepot::daemon

@@ -1,0 +1,116 @@
+#include "proxy/http/connection_set.h"
+
+#include "proxy/http/connection.h"
+
+namespace entrepot::http {
+namespace {
+
+// What one iteration of the loop sends in turns, all connections together: well under the 10 ms that are a
+// stall.
+constexpr uint64_t kIterationBytes = 4 * 1024 * 1024;
+
+constexpr int kLoopIndexShift = 40;
+
+}  // namespace
+
+ConnectionSet::ConnectionSet(EventLoop& loop, DiskPool& disk, const Limits& limits, ServerMetrics& metrics)
+    : loop_(loop),
+      disk_(disk),
+      limits_(limits),
+      metrics_(metrics),
+      date_(loop.clock()),
+      scratch_(std::make_unique<std::array<char, 64 * 1024>>()),
+      last_request_id_(static_cast<uint64_t>(loop.index()) << kLoopIndexShift) {}
+
+ConnectionSet::~ConnectionSet() {
+  for (auto& connection : connections_) connection->cut();
+}
+
+void ConnectionSet::add(UniqueFd socket, std::string peer, std::shared_ptr<Service> service) {
+  if (is_cut_) {
+    --size_;
+    service->connection_closed();
+    return;
+  }
+  auto connection =
+      std::make_shared<Connection>(*this, std::move(socket), std::move(peer), std::move(service));
+  connections_.push_back(connection);
+  metrics_.connections.add(1);
+  arm_sweep();
+  connection->begin();
+}
+
+void ConnectionSet::arm_sweep() {
+  if (!sweep_timer_) sweep_timer_.emplace(loop_, "http sweep");
+  if (sweep_timer_->is_set()) return;
+  sweep_timer_->start(limits_.sweep_period, [this] { sweep(); });
+}
+
+void ConnectionSet::sweep() {
+  MonotonicTime time = now();
+  for (auto& connection : connections_) connection->check_deadline(time);
+  if (!connections_.empty()) arm_sweep();
+}
+
+void ConnectionSet::enqueue(Connection& connection) {
+  queue_.push_back(connection.weak_from_this());
+  if (is_run_posted_) return;
+  is_run_posted_ = true;
+  loop_.post([this] { run_queue(); });
+}
+
+void ConnectionSet::run_queue() {
+  is_run_posted_ = false;
+  uint64_t sent = 0;
+  // Who gets in line again has had his turn in this iteration.
+  for (size_t turns = queue_.size(); turns > 0 && sent < kIterationBytes; --turns) {
+    std::shared_ptr<Connection> connection = queue_.front().lock();
+    queue_.pop_front();
+    if (connection) sent += connection->take_turn();
+  }
+  if (queue_.empty() || is_run_posted_) return;
+  is_run_posted_ = true;
+  loop_.post([this] { run_queue(); });
+}
+
+void ConnectionSet::retire(Connection& connection) {
+  metrics_.connections.add(-1);
+  connection.service().connection_closed();
+  --size_;
+  if (is_bury_posted_) return;
+  is_bury_posted_ = true;
+  loop_.post([this] { bury(); });
+}
+
+void ConnectionSet::bury() {
+  is_bury_posted_ = false;
+  connections_.remove_if(
+      [](const std::shared_ptr<Connection>& connection) { return connection->is_closed(); });
+  report_if_drained();
+}
+
+void ConnectionSet::drain(Duration timeout, std::move_only_function<void()> done) {
+  is_draining_ = true;
+  on_drained_ = std::move(done);
+  for (auto& connection : connections_) connection->drain();
+  drain_timer_.emplace(loop_, "http drain");
+  drain_timer_->start(timeout, [this] {
+    for (auto& connection : connections_) connection->cut();
+  });
+  report_if_drained();
+}
+
+void ConnectionSet::report_if_drained() {
+  if (!on_drained_ || !connections_.empty()) return;
+  drain_timer_.reset();
+  auto done = std::move(on_drained_);
+  on_drained_ = nullptr;
+  done();
+}
+
+void ConnectionSet::cut() {
+  is_cut_ = true;
+  for (auto& connection : connections_) connection->cut();
+}
+
+}  // namespace entrepot::http

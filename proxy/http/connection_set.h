@@ -1,0 +1,97 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/disk/disk_pool.h"
+#include "base/loop/event_loop.h"
+#include "base/loop/timer.h"
+#include "base/unique_fd.h"
+#include "proxy/http/answer_head.h"
+#include "proxy/http/limits.h"
+#include "proxy/http/parser.h"
+#include "proxy/http/server_metrics.h"
+#include "proxy/http/service.h"
+
+namespace entrepot::http {
+
+class Connection;
+
+/// All client connections of one loop, and what they share: the receive buffer, the rendered date, the sweep
+/// for deadlines and the queue in which those with much to send take turns. Connections are made and
+/// destroyed here alone. Made and destroyed by the server while the loop's thread does not run; else loop's
+/// thread only, but for `size()`.
+class ConnectionSet {
+ public:
+  ConnectionSet(EventLoop& loop, DiskPool& disk, const Limits& limits, ServerMetrics& metrics);
+  ~ConnectionSet();
+  ConnectionSet(const ConnectionSet&) = delete;
+  ConnectionSet& operator=(const ConnectionSet&) = delete;
+
+  /// Takes a client's socket. Its place in `service` is taken already. After `cut` it is just closed.
+  void add(UniqueFd socket, std::string peer, std::shared_ptr<Service> service);
+  /// Any thread: connections that are here or on their way.
+  size_t size() const { return size_.load(); }
+  /// The acceptor's thread: one is on its way.
+  void reserve() { ++size_; }
+
+  /// Idle connections close, the others after their answer; those that are still there after `timeout` are
+  /// cut. Then `done`.
+  void drain(Duration timeout, std::move_only_function<void()> done);
+  bool is_draining() const { return is_draining_; }
+  /// Cuts all, and whatever comes later.
+  void cut();
+
+  // For the connections.
+
+  EventLoop& loop() const { return loop_; }
+  DiskPool& disk() const { return disk_; }
+  const Limits& limits() const { return limits_; }
+  ServerMetrics& metrics() const { return metrics_; }
+  DateLine& date() { return date_; }
+  FieldPool& fields() { return fields_; }
+  std::array<char, 64 * 1024>& scratch() { return *scratch_; }
+  MonotonicTime now() const { return loop_.clock().monotonic(); }
+  uint64_t next_request_id() { return ++last_request_id_; }
+  /// `connection` goes on in a turn of its own, after those that wait already.
+  void enqueue(Connection& connection);
+  /// `connection` has closed; it is destroyed when nothing of it is on the stack any more.
+  void retire(Connection& connection);
+
+ private:
+  void sweep();
+  void run_queue();
+  void bury();
+  void arm_sweep();
+  void report_if_drained();
+
+  EventLoop& loop_;
+  DiskPool& disk_;
+  const Limits& limits_;
+  ServerMetrics& metrics_;
+  DateLine date_;
+  FieldPool fields_;
+  std::unique_ptr<std::array<char, 64 * 1024>> scratch_;
+  uint64_t last_request_id_;
+
+  std::list<std::shared_ptr<Connection>> connections_;
+  std::atomic<size_t> size_{0};
+  std::deque<std::weak_ptr<Connection>> queue_;
+  bool is_run_posted_ = false;
+  bool is_bury_posted_ = false;
+  std::optional<Timer> sweep_timer_;
+
+  bool is_draining_ = false;
+  bool is_cut_ = false;
+  std::optional<Timer> drain_timer_;
+  std::move_only_function<void()> on_drained_;
+};
+
+}  // namespace entrepot::http

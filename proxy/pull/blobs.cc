@@ -1,0 +1,75 @@
+#include "proxy/pull/blobs.h"
+
+#include "base/disk/run_on_disk.h"
+#include "base/loop/call_on.h"
+#include "proxy/pull/puller.h"
+
+namespace entrepot::pull {
+namespace {
+
+// How often a blob may slip away between the look-up and its fill (committed, evicted) before we give up.
+constexpr int kMaxLookUps = 4;
+
+}  // namespace
+
+Task<Result<Blobs::LookUp>> Blobs::look_up(cache::Repository repository, Digest digest) {
+  auto look = [&cache = context_.cache, repository, digest]() -> Result<LookUp> {
+    LookUp found;
+    ENTREPOT_TRY_ASSIGN(found.blob, cache.find_blob(repository, digest));
+    if (!found.blob) {
+      ENTREPOT_TRY_ASSIGN(found.link, cache.find_link(repository, digest));
+    }
+    return found;
+  };
+  co_return co_await run_on_disk(context_.disk, context_.loop, "find blob", std::move(look));
+}
+
+Task<Result<OpenBlob>> Blobs::open(cache::Repository repository, Digest digest) {
+  for (int i = 0; i < kMaxLookUps; ++i) {
+    Result<LookUp> found = co_await look_up(repository, digest);
+    if (!found) co_return fail(found.error());
+    if (found->blob) {
+      OpenBlob blob;
+      blob.file = std::move(found->blob->file);
+      blob.size = found->blob->size;
+      co_return std::move(blob);
+    }
+    Source source{.repository = repository, .digest = digest};
+    if (found->link) {
+      source.has_link = true;
+      source.link_size = found->link->size;
+    }
+    Result<OpenBlob> joined = co_await join(std::move(source));
+    if (joined || !Fill::is_already_cached(joined.error())) co_return std::move(joined);
+  }
+  co_return fail(Errc::overloaded, "blob " + digest.text() + " is evicted as fast as it is fetched");
+}
+
+Task<Result<OpenBlob>> Blobs::join(Source source) {
+  EventLoop& home = puller_.home_of(source.digest);
+  Fills& fills = puller_.at(home).fills();
+  auto ask = [&fills, source] { return fills.join(source); };
+  Result<Fills::Joined> joined = co_await call_on<Result<Fills::Joined>>(home, context_.loop, std::move(ask));
+  if (!joined) co_return fail(joined.error());
+  OpenBlob blob;
+  blob.file = joined->head.file;
+  blob.size = joined->head.size;
+  blob.outcome = joined->has_started_it ? Outcome::miss : Outcome::collapsed;
+  blob.fill.emplace(context_.loop, home, std::move(joined->fill), std::move(joined->head), joined->has_started_it);
+  co_return std::move(blob);
+}
+
+Task<Result<BlobHead>> Blobs::head(cache::Repository repository, Digest digest) {
+  Result<LookUp> found = co_await look_up(repository, digest);
+  if (!found) co_return fail(found.error());
+  if (found->blob) co_return BlobHead{found->blob->size, Outcome::hit};
+  if (found->link && found->link->size > 0) co_return BlobHead{found->link->size, Outcome::miss};
+  upstream::Registry* registry = context_.upstreams.find(repository.upstream);
+  if (registry == nullptr) co_return fail(Errc::name_unknown, "no such upstream: " + repository.upstream);
+  Result<std::unique_ptr<upstream::BlobBody>> body = co_await registry->get_blob(repository.name, digest);
+  if (!body) co_return fail(body.error());
+  if (!(*body)->size()) co_return fail(Errc::upstream_failed, "the upstream does not tell the size of " + digest.text());
+  co_return BlobHead{*(*body)->size(), Outcome::miss};
+}
+
+}  // namespace entrepot::pull

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/shared_fd.h"
+#include "proxy/http/exchange.h"
+
+namespace entrepot::pull {
+
+/// An answer that needs no look-up: whole in memory (manifests, blobs of at most 64 KiB), or an open descriptor.
+struct HotAnswer {
+  explicit HotAnswer(const Digest& object) : digest(object) {}
+
+  Digest digest;
+  http::AccessNote note;                             // for the log
+  std::shared_ptr<const http::CannedAnswer> canned;  // or:
+  SharedFd file;
+  uint64_t size = 0;                                 // of the file
+  std::string ns;                                    // OCI-Namespace, for the file's head
+  MonotonicTime expires = MonotonicTime::max();      // of a tag's answer
+  MonotonicTime touched_at;                          // when the cache was last told of its use
+};
+
+/// The answers of one loop that are used again and again, asked before the index: least recently used goes first, bounded in
+/// bytes (32 MiB) and in descriptors (256). What is evicted from the cache is forgotten here, so that its space is given
+/// back. The key is the request's target as it was sent: the target decides the upstream, the repository and so the rights,
+/// and a hit need not even parse it.
+class HotAnswers {
+ public:
+  /// The answer, or nullptr when there is none or it has expired. Good until the next call.
+  HotAnswer* find(std::string_view key, MonotonicTime now);
+  void put(std::string key, HotAnswer answer);
+  void forget(const Digest& digest);
+
+ private:
+  struct Entry {
+    std::string key;
+    HotAnswer answer;
+  };
+  using Entries = std::list<Entry>;  // most recently used first
+
+  void erase(Entries::iterator entry);
+
+  Entries entries_;
+  std::unordered_map<std::string_view, Entries::iterator> by_key_;
+  std::unordered_multimap<Digest, Entries::iterator, DigestHash> by_digest_;
+  size_t bytes_ = 0;
+  size_t files_ = 0;
+};
+
+}  // namespace entrepot::pull

@@ -1,0 +1,97 @@
+#include "proxy/pull/manifest_document.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+namespace entrepot::pull {
+namespace {
+
+using Json = nlohmann::json;
+
+// An index of every architecture and its attestations has dozens; a manifest a few hundred layers at most.
+constexpr size_t kMaxChildren = 10'000;
+constexpr int kMaxDepth = 32;
+
+bool says_nothing(std::string_view type) {
+  return type.empty() || type == "text/plain" || type == "application/octet-stream" || type == "application/json";
+}
+
+Result<Json> parse(std::string_view bytes) {
+  bool is_too_deep = false;
+  auto watch_depth = [&is_too_deep](int depth, Json::parse_event_t, Json&) {
+    if (depth > kMaxDepth) is_too_deep = true;
+    return !is_too_deep;
+  };
+  Json document = Json::parse(bytes, watch_depth, /*allow_exceptions=*/false);
+  if (is_too_deep || document.is_discarded() || !document.is_object())
+    return fail(Errc::manifest_invalid, "the manifest is no JSON object");
+  return document;
+}
+
+std::string string_at(const Json& object, const char* key) {
+  auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+Result<cache::Descriptor> read_descriptor(const Json& json) {
+  if (!json.is_object()) return fail(Errc::manifest_invalid, "a descriptor is no object");
+  std::optional<Digest> digest = Digest::parse(string_at(json, "digest"));
+  if (!digest) return fail(Errc::manifest_invalid, "a descriptor has no usable digest");
+  auto size = json.find("size");
+  bool has_size = size != json.end() && size->is_number_unsigned();
+  return cache::Descriptor{*digest, has_size ? size->get<uint64_t>() : 0};
+}
+
+Status add_children(const Json& document, const char* key, std::vector<cache::Descriptor>& children) {
+  auto list = document.find(key);
+  if (list == document.end() || list->is_null()) return {};
+  if (!list->is_array() || list->size() > kMaxChildren)
+    return fail(Errc::manifest_invalid, std::string("`") + key + "` is no list, or too long a one");
+  for (const Json& entry : *list) {
+    ENTREPOT_TRY_ASSIGN(cache::Descriptor child, read_descriptor(entry));
+    children.push_back(child);
+  }
+  return {};
+}
+
+void keep_distinct(std::vector<cache::Descriptor>& children) {
+  std::ranges::sort(children, {}, &cache::Descriptor::digest);
+  auto [first, last] = std::ranges::unique(children, {}, &cache::Descriptor::digest);
+  children.erase(first, last);
+}
+
+}  // namespace
+
+Result<ManifestDocument> read_manifest(std::string_view bytes, std::string_view content_type) {
+  ENTREPOT_TRY_ASSIGN(Json json, parse(bytes));
+  if (json.contains("schemaVersion") && json["schemaVersion"] == 1)
+    return fail(Errc::manifest_invalid, "the manifest is of schema 1, which nobody pulls any more");
+  if (json.contains("manifests") && (json.contains("layers") || json.contains("config")))
+    return fail(Errc::manifest_invalid, "the document is both an index and a manifest");
+
+  ManifestDocument document;
+  std::string own_type = string_at(json, "mediaType");
+  if (!says_nothing(content_type)) {
+    if (!own_type.empty() && own_type != content_type)
+      return fail(Errc::manifest_invalid, "the manifest calls itself " + own_type + " and the upstream calls it another type");
+    document.media_type = content_type;
+  } else if (!own_type.empty()) {
+    document.media_type = own_type;
+  } else {
+    document.media_type = json.contains("manifests") ? "application/vnd.oci.image.index.v1+json"
+                                                     : "application/vnd.oci.image.manifest.v1+json";
+  }
+
+  if (json.contains("config")) {
+    ENTREPOT_TRY_ASSIGN(cache::Descriptor config, read_descriptor(json["config"]));
+    document.children.push_back(config);
+  }
+  ENTREPOT_TRY(add_children(json, "layers", document.children));
+  ENTREPOT_TRY(add_children(json, "blobs", document.children));
+  ENTREPOT_TRY(add_children(json, "manifests", document.children));
+  keep_distinct(document.children);
+  return document;
+}
+
+}  // namespace entrepot::pull

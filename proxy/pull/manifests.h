@@ -1,0 +1,61 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/task/completion.h"
+#include "proxy/pull/context.h"
+#include "proxy/pull/manifest_document.h"
+
+namespace entrepot::pull {
+
+class Puller;
+
+/// A manifest whose bytes hash to its digest. Immutable, shared between loops.
+struct Manifest {
+  Digest digest;
+  std::string media_type;
+  std::string bytes;
+};
+
+struct PulledManifest {
+  std::shared_ptr<const Manifest> manifest;
+  Outcome outcome = Outcome::hit;
+};
+
+/// Manifests by digest: from the cache, else fetched whole into memory (at most 4 MiB), verified and stored. At the home loop
+/// of its digest a manifest of one repository is fetched once, however many ask; the fetched one stays visible there until
+/// the index holds it (read your writes).
+class Manifests {
+ public:
+  Manifests(Context& context, Puller& puller) : context_(context), puller_(puller) {}
+
+  /// Any request's loop.
+  Task<Result<PulledManifest>> get(cache::Repository repository, Digest digest);
+  /// The digest's home loop.
+  Task<Result<PulledManifest>> fetch_once(cache::Repository repository, Digest digest);
+  bool is_fetching(const Digest& digest) const;
+
+ private:
+  struct Fetch {
+    Digest digest;
+    std::shared_ptr<const Manifest> manifest;  // set when verified
+    std::vector<Completion<Result<PulledManifest>>*> waiters;
+  };
+  using Key = std::string;
+
+  Task<void> run(Key key, cache::Repository repository, Digest digest);
+  Task<Result<std::shared_ptr<const Manifest>>> fetch(cache::Repository repository, Digest digest);
+  Task<Status> store(cache::Repository repository, std::shared_ptr<const Manifest> manifest);
+  Task<Status> place(std::shared_ptr<const Manifest> manifest);
+  void tell(Key key, Result<PulledManifest> result);
+  void expect_children(const cache::Repository& repository, const std::vector<cache::Descriptor>& children, bool is_pending);
+
+  Context& context_;
+  Puller& puller_;
+  std::unordered_map<Key, Fetch> fetches_;
+};
+
+}  // namespace entrepot::pull

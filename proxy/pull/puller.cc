@@ -1,0 +1,52 @@
+#include "proxy/pull/puller.h"
+
+#include <functional>
+
+#include "base/disk/run_on_disk.h"
+#include "base/loop/call_on.h"
+
+namespace entrepot::pull {
+namespace {
+
+constexpr std::chrono::seconds kTouchInterval{1};
+
+}  // namespace
+
+Puller::Puller(Context context)
+    : context_(context), fills_(context_), blobs_(context_, *this), manifests_(context_, *this), tags_(context_, *this) {}
+
+void Puller::connect(std::span<Puller* const> siblings) { siblings_.assign(siblings.begin(), siblings.end()); }
+
+void Puller::touch(HotAnswer& answer, MonotonicTime now) {
+  if (now - answer.touched_at < kTouchInterval) return;
+  answer.touched_at = now;
+  context_.cache.touch(answer.digest);
+}
+
+EventLoop& Puller::home_of_tag(const cache::Repository& repository, const std::string& tag) const {
+  std::hash<std::string> hash;
+  return context_.loops.home_of(hash(repository.upstream) * 31 * 31 + hash(repository.name) * 31 + hash(tag));
+}
+
+Task<Result<ObjectState>> Puller::state_of(Digest digest) {
+  EventLoop& home = home_of(digest);
+  Puller& there = at(home);
+  auto ask = [&there, digest] { return there.state_at_home(digest); };
+  co_return co_await call_on<Result<ObjectState>>(home, context_.loop, std::move(ask));
+}
+
+Task<Result<ObjectState>> Puller::state_at_home(Digest digest) {
+  auto look = [&cache = context_.cache, digest] { return cache.contains(digest); };
+  Result<bool> is_committed = co_await run_on_disk(context_.disk, context_.loop, "contains", std::move(look));
+  if (!is_committed) co_return fail(is_committed.error());
+  if (*is_committed) co_return ObjectState::committed;
+  bool is_filling = fills_.is_filling(digest) || manifests_.is_fetching(digest);
+  co_return is_filling ? ObjectState::filling : ObjectState::absent;
+}
+
+void forget_everywhere(std::span<Puller* const> pullers, const Digest& digest) {
+  for (Puller* puller : pullers)
+    puller->context().loop.post([puller, digest] { puller->hot().forget(digest); });
+}
+
+}  // namespace entrepot::pull

@@ -1,0 +1,157 @@
+#include "proxy/pull/tags.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/disk/run_on_disk.h"
+#include "base/loop/call_on.h"
+#include "proxy/pull/puller.h"
+
+namespace entrepot::pull {
+namespace {
+
+constexpr size_t kMaxEntries = 65'536;  // on each loop; what falls out is in the index
+constexpr Duration kLeaveAlone{5'000};
+constexpr Duration kLongestLeaveAlone{60'000};
+
+Duration milliseconds(MonotonicTime::duration duration) { return std::chrono::duration_cast<Duration>(duration); }
+
+// Whether the upstream has not answered the question, as opposed to having said no.
+bool could_not_ask(const Error& error) {
+  switch (error.code) {
+    case Errc::upstream_unreachable:
+    case Errc::upstream_timeout:
+    case Errc::upstream_failed:
+    case Errc::upstream_rate_limited:
+    case Errc::upstream_refused_credential:
+    case Errc::policy_refused:
+    case Errc::shutting_down:
+    case Errc::overloaded:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+Task<Result<ResolvedTag>> Tags::resolve(cache::Repository repository, std::string tag) {
+  EventLoop& home = puller_.home_of_tag(repository, tag);
+  Tags& there = puller_.at(home).tags();
+  auto ask = [&there, repository, tag] { return there.resolve_here(repository, tag); };
+  co_return co_await call_on<Result<ResolvedTag>>(home, context_.loop, std::move(ask));
+}
+
+Task<Result<ResolvedTag>> Tags::resolve_here(cache::Repository repository, std::string tag) {
+  std::string key = repository.upstream + '/' + repository.name + ':' + tag;
+  if (entries_.size() >= kMaxEntries) make_room();
+  Entry& entry = entries_[key];
+  std::optional<ResolvedTag> known = answer_from(entry, repository);
+  if (known) co_return *known;
+
+  bool is_first = !entry.is_checking;
+  Completion<Result<ResolvedTag>> done;
+  entry.waiters.push_back(&done);
+  if (is_first) {
+    entry.is_checking = true;
+    context_.loop.spawn(check(key, repository, tag));
+  }
+  Result<ResolvedTag> result = co_await done;
+  if (result && !is_first && result->outcome == Outcome::miss) result->outcome = Outcome::collapsed;
+  co_return std::move(result);
+}
+
+Task<void> Tags::check(std::string key, cache::Repository repository, std::string tag) {
+  Entry& entry = entries_.at(key);  // stays: an entry that is being checked is not dropped
+  Result<ResolvedTag> result = co_await look_up_or_ask(entry, repository, tag);
+  entry.is_checking = false;
+  std::vector<Completion<Result<ResolvedTag>>*> waiters = std::exchange(entry.waiters, {});
+  for (Completion<Result<ResolvedTag>>* waiter : waiters) waiter->complete(result);
+  if (!entry.digest) entries_.erase(key);
+}
+
+Task<Result<ResolvedTag>> Tags::look_up_or_ask(Entry& entry, cache::Repository repository, std::string tag) {
+  if (!entry.digest) {
+    co_await recall(entry, repository, tag);
+    std::optional<ResolvedTag> known = answer_from(entry, repository);
+    if (known) co_return *known;
+  }
+  co_return co_await ask(entry, repository, tag);
+}
+
+// What the index knows from an earlier run. Its time is wall time; a clock that was set back makes the tag old, not young
+// for ever.
+Task<void> Tags::recall(Entry& entry, cache::Repository repository, std::string tag) {
+  auto look = [&cache = context_.cache, repository, tag] { return cache.find_tag(repository, tag); };
+  Result<std::optional<cache::FoundTag>> found =
+      co_await run_on_disk(context_.disk, context_.loop, "find tag", std::move(look));
+  if (!found || !*found) co_return;
+  auto age = context_.loop.clock().wall() - (*found)->checked_at;
+  if (age < WallTime::duration::zero()) age = ttl_of(repository);
+  entry.digest = (*found)->digest;
+  entry.checked_at = context_.loop.clock().monotonic() - std::chrono::duration_cast<MonotonicTime::duration>(age);
+}
+
+Task<Result<ResolvedTag>> Tags::ask(Entry& entry, cache::Repository repository, std::string tag) {
+  upstream::Registry* registry = context_.upstreams.find(repository.upstream);
+  if (registry == nullptr) co_return fail(Errc::name_unknown, "no such upstream: " + repository.upstream);
+  Reference reference = tag;
+  Result<upstream::ManifestHead> head = co_await registry->head_manifest(repository.name, reference);
+  if (head && !head->digest)
+    head = fail(Errc::upstream_failed, "the upstream does not tell the digest of " + repository.name + ":" + tag);
+  if (!head) co_return stale_or_fail(entry, repository, head.error());
+  bool is_known = entry.digest == head->digest;
+  entry.digest = head->digest;
+  entry.checked_at = context_.loop.clock().monotonic();
+  entry.leave_alone_until = {};
+  remember(repository, tag, *head->digest);
+  co_return ResolvedTag{*entry.digest, is_known ? Outcome::revalidated : Outcome::miss, ttl_of(repository)};
+}
+
+std::optional<ResolvedTag> Tags::answer_from(const Entry& entry, const cache::Repository& repository) const {
+  if (!entry.digest) return std::nullopt;
+  MonotonicTime now = context_.loop.clock().monotonic();
+  Duration left = ttl_of(repository) - milliseconds(now - entry.checked_at);
+  if (left > Duration::zero()) return ResolvedTag{*entry.digest, Outcome::hit, left};
+  if (now < entry.leave_alone_until) return ResolvedTag{*entry.digest, Outcome::stale, left};
+  return std::nullopt;
+}
+
+Result<ResolvedTag> Tags::stale_or_fail(Entry& entry, const cache::Repository& repository, const Error& error) {
+  if (!could_not_ask(error)) {
+    entry.digest.reset();
+    return fail(error);
+  }
+  if (!entry.digest) return fail(error);
+  Duration wait = std::clamp(Duration(std::chrono::seconds(error.retry_after_seconds)), kLeaveAlone, kLongestLeaveAlone);
+  MonotonicTime now = context_.loop.clock().monotonic();
+  entry.leave_alone_until = now + wait;
+  context_.logger.warn("serving {}/{} stale: {}", repository.upstream, repository.name, error.message);
+  return ResolvedTag{*entry.digest, Outcome::stale, ttl_of(repository) - milliseconds(now - entry.checked_at)};
+}
+
+void Tags::remember(const cache::Repository& repository, const std::string& tag, const Digest& digest) {
+  cache::Commit commit;
+  commit.tags.push_back(
+      {.repository = repository, .tag = tag, .digest = digest, .checked_at = context_.loop.clock().wall()});
+  context_.cache.commit(std::move(commit), [&logger = context_.logger](const Status& status) {
+    if (!status) logger.error("could not index a tag: {}", status.error().message);
+  });
+}
+
+Duration Tags::ttl_of(const cache::Repository& repository) const {
+  upstream::Registry* registry = context_.upstreams.find(repository.upstream);
+  return registry == nullptr ? Duration::zero() : registry->settings().tag_ttl;
+}
+
+void Tags::make_room() {
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    if (!entry->second.is_checking)
+      entry = entries_.erase(entry);
+    else
+      ++entry;
+    if (entries_.size() < kMaxEntries * 3 / 4) return;
+  }
+}
+
+}  // namespace entrepot::pull

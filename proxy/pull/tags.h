@@ -1,0 +1,61 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/task/completion.h"
+#include "proxy/pull/context.h"
+
+namespace entrepot::pull {
+
+class Puller;
+
+struct ResolvedTag {
+  Digest digest;
+  Outcome outcome = Outcome::hit;
+  /// What is left of `tag_ttl`; negative: how long ago it ran out (a stale answer).
+  Duration fresh_for{0};
+};
+
+/// From tag to digest. A tag is answered from memory or the index within `tag_ttl` of its last check; then by a HEAD
+/// upstream, which costs nothing of a rate limit; never by a GET. When the upstream cannot be asked (down, slow, limiting),
+/// the old digest is given, marked stale (P8), and the upstream is left alone for some seconds. A true 404 or a refusal is
+/// passed on.
+///
+/// Each tag has a home loop; there one check runs, however many ask.
+class Tags {
+ public:
+  Tags(Context& context, Puller& puller) : context_(context), puller_(puller) {}
+
+  /// Any request's loop.
+  Task<Result<ResolvedTag>> resolve(cache::Repository repository, std::string tag);
+  /// The tag's home loop.
+  Task<Result<ResolvedTag>> resolve_here(cache::Repository repository, std::string tag);
+
+ private:
+  struct Entry {
+    std::optional<Digest> digest;
+    MonotonicTime checked_at;
+    MonotonicTime leave_alone_until;   // the upstream has just failed
+    bool is_checking = false;
+    std::vector<Completion<Result<ResolvedTag>>*> waiters;
+  };
+
+  Task<void> check(std::string key, cache::Repository repository, std::string tag);
+  Task<Result<ResolvedTag>> look_up_or_ask(Entry& entry, cache::Repository repository, std::string tag);
+  Task<Result<ResolvedTag>> ask(Entry& entry, cache::Repository repository, std::string tag);
+  Task<void> recall(Entry& entry, cache::Repository repository, std::string tag);
+  std::optional<ResolvedTag> answer_from(const Entry& entry, const cache::Repository& repository) const;
+  Result<ResolvedTag> stale_or_fail(Entry& entry, const cache::Repository& repository, const Error& error);
+  void remember(const cache::Repository& repository, const std::string& tag, const Digest& digest);
+  Duration ttl_of(const cache::Repository& repository) const;
+  void make_room();
+
+  Context& context_;
+  Puller& puller_;
+  std::unordered_map<std::string, Entry> entries_;
+};
+
+}  // namespace entrepot::pull

@@ -1,0 +1,94 @@
+#include "proxy/registry/answers.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+namespace entrepot::registry {
+namespace {
+
+constexpr int kLongestRetryAfterSeconds = 60;
+constexpr char kApiVersion[] = "Docker-Distribution-API-Version";
+
+// JSON's escapes for what may stand in our own messages; bytes above ASCII come from clients and become '?'.
+std::string json_string(std::string_view text) {
+  std::string json = "\"";
+  for (char c : text) {
+    auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') json += '\\';
+    json += byte < 0x20 || byte >= 0x7f ? '?' : c;
+  }
+  return json + '"';
+}
+
+std::string error_document(std::string_view code, std::string_view message) {
+  return "{\"errors\":[{\"code\":" + json_string(code) + ",\"message\":" + json_string(message) + "}]}\n";
+}
+
+http::Head object_head(const Digest& digest, const std::string& status, const std::string& ns) {
+  http::Head head(200);
+  std::string text = digest.text();
+  head.add("Docker-Content-Digest", text)
+      .add("ETag", '"' + text + '"')
+      .add(kApiVersion, "registry/2.0")
+      .add("Cache-Status", status);
+  if (!ns.empty()) head.add("OCI-Namespace", ns);
+  return head;
+}
+
+}  // namespace
+
+std::string cache_status(pull::Outcome outcome, Duration fresh_for) {
+  auto seconds = std::chrono::duration_cast<std::chrono::seconds>(fresh_for).count();
+  switch (outcome) {
+    case pull::Outcome::hit:
+      return "entrepot; hit";
+    case pull::Outcome::revalidated:
+      return "entrepot; hit; detail=revalidated";
+    case pull::Outcome::stale:
+      return "entrepot; hit; ttl=" + std::to_string(seconds) + "; detail=stale";
+    case pull::Outcome::miss:
+      return "entrepot; fwd=miss";
+    case pull::Outcome::collapsed:
+      return "entrepot; fwd=miss; collapsed";
+  }
+  return "entrepot";
+}
+
+http::Head manifest_head(const Digest& digest, const std::string& media_type, const std::string& status, const std::string& ns) {
+  http::Head head = object_head(digest, status, ns);
+  head.add("Content-Type", media_type);
+  return head;
+}
+
+http::Head blob_head(const Digest& digest, const std::string& status, const std::string& ns) {
+  http::Head head = object_head(digest, status, ns);
+  head.add("Content-Type", "application/octet-stream").add("Accept-Ranges", "bytes");
+  return head;
+}
+
+void send_error(http::Exchange& exchange, const Error& error) {
+  const ErrcInfo& info = describe(error.code);
+  http::Head head(info.http_status);
+  head.add("Content-Type", "application/json").add(kApiVersion, "registry/2.0");
+  if (info.http_status == 429 || info.http_status == 503) {
+    int seconds = std::clamp(error.retry_after_seconds, 1, kLongestRetryAfterSeconds);
+    head.add("Retry-After", std::to_string(seconds));
+  }
+  if (exchange.note().cache_status.empty()) exchange.note().cache_status = std::string("error=") + std::string(info.label);
+  exchange.send(std::move(head), error_document(info.oci_code, error.message));
+}
+
+void send_write_refused(http::Exchange& exchange) {
+  http::Head head(405);
+  head.add("Content-Type", "application/json").add(kApiVersion, "registry/2.0").add("Allow", "GET, HEAD");
+  exchange.send(std::move(head), error_document("UNSUPPORTED", "this registry is a read-only cache"));
+}
+
+std::shared_ptr<const http::CannedAnswer> ping_answer() {
+  http::Head head(200);
+  head.add("Content-Type", "application/json").add(kApiVersion, "registry/2.0");
+  return http::make_canned(head, "{}");
+}
+
+}  // namespace entrepot::registry

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "proxy/http/exchange.h"
+#include "proxy/pull/context.h"
+
+// The heads and bodies of the /v2/ API: which fields every answer carries (product surface; wire facts: every client checks
+// another subset of them), and the OCI error documents.
+
+namespace entrepot::registry {
+
+/// "entrepot; hit", "entrepot; fwd=miss; collapsed", … (RFC 9211). `fresh_for` is given for tags.
+std::string cache_status(pull::Outcome outcome, Duration fresh_for = Duration::zero());
+
+http::Head manifest_head(const Digest& digest, const std::string& media_type, const std::string& status, const std::string& ns);
+http::Head blob_head(const Digest& digest, const std::string& status, const std::string& ns);
+
+/// Answers with the error's status and an OCI error document. A 429 or 503 carries Retry-After when the upstream gave one.
+/// `is_head`: the same head.
+void send_error(http::Exchange& exchange, const Error& error);
+
+/// 405 UNSUPPORTED with Allow; the body is not read.
+void send_write_refused(http::Exchange& exchange);
+
+/// The answer to GET /v2/ (end-1).
+std::shared_ptr<const http::CannedAnswer> ping_answer();
+
+}  // namespace entrepot::registry

@@ -1,0 +1,55 @@
+#include "proxy/registry/manifest_requests.h"
+
+#include "proxy/registry/answers.h"
+#include "proxy/registry/hot_target.h"
+
+namespace entrepot::registry {
+
+Task<void> ManifestRequests::answer(std::shared_ptr<http::Exchange> exchange, Addressing::Target target,
+                                    Reference reference) {
+  Result<pull::ResolvedTag> resolved = co_await resolve(target, reference);
+  if (!resolved) {
+    send_error(*exchange, resolved.error());
+    co_return;
+  }
+  Result<pull::PulledManifest> pulled = co_await puller_.manifests().get(target.repository, resolved->digest);
+  if (!pulled) {
+    send_error(*exchange, pulled.error());
+    co_return;
+  }
+  send(*exchange, target, reference, *resolved, *pulled);
+}
+
+Task<Result<pull::ResolvedTag>> ManifestRequests::resolve(const Addressing::Target& target, const Reference& reference) {
+  if (const Digest* digest = std::get_if<Digest>(&reference)) co_return pull::ResolvedTag{.digest = *digest};
+  const std::string& tag = std::get<std::string>(reference);
+  co_return co_await puller_.tags().resolve(target.repository, tag);
+}
+
+void ManifestRequests::send(http::Exchange& exchange, const Addressing::Target& target, const Reference& reference,
+                            const pull::ResolvedTag& resolved, const pull::PulledManifest& pulled) {
+  const pull::Manifest& manifest = *pulled.manifest;
+  // An answer is a hit when neither the tag nor the bytes had to be fetched for it.
+  pull::Outcome outcome = pulled.outcome == pull::Outcome::hit ? resolved.outcome : pulled.outcome;
+  std::string status = cache_status(outcome, resolved.fresh_for);
+  if (pulled.outcome == pull::Outcome::hit) puller_.context().cache.touch(manifest.digest);
+  if (resolved.outcome != pull::Outcome::stale) keep_hot(exchange, target, reference, resolved, manifest);
+  exchange.note().cache_status = status;
+  exchange.send(manifest_head(manifest.digest, manifest.media_type, status, target.ns), manifest.bytes);
+}
+
+void ManifestRequests::keep_hot(http::Exchange& exchange, const Addressing::Target& target, const Reference& reference,
+                                const pull::ResolvedTag& resolved, const pull::Manifest& manifest) {
+  std::optional<std::string> key = hot_key(exchange.request());
+  if (!key) return;
+  std::string status = cache_status(pull::Outcome::hit);
+  pull::HotAnswer hot(manifest.digest);
+  hot.note = exchange.note();
+  hot.note.cache_status = status;
+  hot.canned = http::make_canned(manifest_head(manifest.digest, manifest.media_type, status, target.ns), manifest.bytes);
+  if (std::holds_alternative<std::string>(reference))
+    hot.expires = exchange.loop().clock().monotonic() + resolved.fresh_for;
+  puller_.hot().put(std::move(*key), std::move(hot));
+}
+
+}  // namespace entrepot::registry

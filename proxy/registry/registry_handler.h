@@ -1,0 +1,30 @@
+#pragma once
+
+#include "proxy/http/exchange.h"
+#include "proxy/pull/puller.h"
+#include "proxy/registry/addressing.h"
+#include "proxy/registry/blob_requests.h"
+#include "proxy/registry/manifest_requests.h"
+#include "proxy/registry/route.h"
+
+namespace entrepot::registry {
+
+/// The pull side of the OCI distribution-spec on the data listener. One per loop. A hit is answered before `handle` returns,
+/// from the hot answers; everything else becomes a flow.
+class RegistryHandler final : public http::Handler {
+ public:
+  RegistryHandler(const Addressing& addressing, pull::Puller& puller);
+  void handle(std::shared_ptr<http::Exchange> exchange) override;
+
+ private:
+  bool answer_hot(http::Exchange& exchange);
+  Status dispatch(const std::shared_ptr<http::Exchange>& exchange, const Route& route);
+
+  const Addressing& addressing_;
+  pull::Puller& puller_;
+  ManifestRequests manifests_;
+  BlobRequests blobs_;
+  std::shared_ptr<const http::CannedAnswer> ping_;
+};
+
+}  // namespace entrepot::registry

@@ -1,0 +1,1 @@
+"""What tools/bench is made of: rivals, loads, readings, rows and tables. See README.md."""

@@ -1,0 +1,206 @@
+"""An HTTP client that hashes every body it gets.
+
+The first promise of entrepot is that no answer that looks complete holds wrong bytes. So this client judges every body of
+a blob or manifest against the digest it was asked by (and the one the answer claims), whatever the test is about, and
+counts. The counts go to build/test-results; tools/test adds them up and fails the run when there was one.
+"""
+
+import atexit
+import concurrent.futures
+import dataclasses
+import hashlib
+import http.client
+import json
+import os
+import pathlib
+import re
+import socket
+import ssl
+import threading
+import time
+import urllib.parse
+
+from . import paths
+
+ACCEPT = ", ".join(("application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json",
+                    "application/vnd.docker.distribution.manifest.list.v2+json",
+                    "application/vnd.docker.distribution.manifest.v2+json"))
+_PIECE = 256 * 1024
+_OBJECT = re.compile(r"/(blobs|manifests)/([^/?]+)")
+_DIGEST = re.compile(r"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$")
+
+
+class Tally:
+    """Counts bodies: complete and right, complete and wrong, cut short."""
+
+    def __init__(self, folder: pathlib.Path | None):
+        self._lock = threading.Lock()
+        self._folder = folder
+        self.right = self.wrong = self.cut = 0
+        self.details: list[str] = []
+        if folder:
+            atexit.register(self.save)
+
+    def add(self, verdict: str, detail: str = ""):
+        with self._lock:
+            setattr(self, verdict, getattr(self, verdict) + 1)
+            if verdict == "wrong":
+                self.details.append(detail)
+        if verdict == "wrong" and self._folder:
+            self.save()
+
+    def save(self):
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / f"bodies-{os.getpid()}.json").write_text(json.dumps(
+            {"right": self.right, "wrong": self.wrong, "cut": self.cut, "details": self.details}))
+
+
+TALLY = Tally(paths.RESULTS)
+
+
+@dataclasses.dataclass
+class Reply:
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes | None           # None where only the hash was asked for
+    size: int
+    digest: str                  # of the body as it came
+    complete: bool               # it looked whole to a client
+    error: str = ""
+    seconds_to_head: float = 0.0
+
+    def header(self, name: str) -> str:
+        return self.headers.get(name) or ""
+
+    @property
+    def cache_status(self) -> str:
+        return self.header("Cache-Status")
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class Client:
+    """Talks to one server, a new connection for each request unless `keep` is set. Safe for threads unless it is."""
+
+    def __init__(self, url: str, *, ca_file=None, tally: Tally = TALLY, truth=None, keep: bool = False):
+        """`truth(digest)` gives the path of the right bytes; with it, ranges that reach the end are judged too."""
+        self._url = urllib.parse.urlsplit(url)
+        self._tls = ssl.create_default_context(cafile=str(ca_file)) if ca_file else None
+        self._tally, self._truth, self._keep, self._kept = tally, truth, keep, None
+
+    def connect(self, seconds: float = 60) -> http.client.HTTPConnection:
+        seconds = paths.patience(seconds)
+        if self._url.scheme == "unix":
+            return _UnixConnection(self._url.path, seconds)
+        if self._url.scheme == "https":
+            return http.client.HTTPSConnection(self._url.hostname, self._url.port, timeout=seconds, context=self._tls)
+        return http.client.HTTPConnection(self._url.hostname, self._url.port, timeout=seconds)
+
+    def get(self, target: str, **options) -> Reply:
+        return self.request("GET", target, **options)
+
+    def head(self, target: str, **options) -> Reply:
+        return self.request("HEAD", target, **options)
+
+    def request(self, method: str, target: str, *, headers=None, body=None, keep_body=None, on_bytes=None,
+                stop_after: int | None = None) -> Reply:
+        """`keep_body` defaults to yes for anything that is not a blob. `on_bytes(total)` is called as bytes arrive;
+        `stop_after` hangs up once so many have."""
+        if keep_body is None:
+            keep_body = "/blobs/" not in target
+        connection = self._kept or self.connect()
+        self._kept = None
+        begun = time.monotonic()
+        fields = {"Accept": ACCEPT, **(headers or {})}
+        connection.request(method, target, body=body, headers=fields)
+        response = connection.getresponse()
+        to_head = time.monotonic() - begun
+        asked = _OBJECT.search(target)
+        algorithm = "sha512" if asked and asked.group(2).startswith("sha512:") else "sha256"
+        reply = _read(response, algorithm, keep_body, on_bytes, stop_after)
+        reply.seconds_to_head = to_head
+        if self._keep and reply.complete and not response.will_close:
+            self._kept = connection
+        else:
+            connection.close()
+        if method == "GET" and stop_after is None:
+            self._judge(target, reply)
+        return reply
+
+    def _judge(self, target: str, reply: Reply):
+        asked = _OBJECT.search(target)
+        if not asked or reply.status not in (200, 206):
+            return
+        if not reply.complete:
+            self._tally.add("cut")
+            return
+        wanted = asked.group(2) if _DIGEST.match(asked.group(2)) else reply.header("Docker-Content-Digest")
+        claimed = reply.header("Docker-Content-Digest") or wanted
+        if reply.status == 206:
+            right = self._range_is_right(reply, wanted)
+        else:
+            right = claimed == wanted == reply.digest
+        self._tally.add("right" if right else "wrong", f"{target}: {reply.size} bytes hash to {reply.digest}, "
+                                                       f"asked for {wanted}, answer claims {claimed}")
+
+    def _range_is_right(self, reply: Reply, wanted: str) -> bool:
+        place = re.match(r"bytes (\d+)-(\d+)/(\d+)$", reply.header("Content-Range"))
+        if not place or not self._truth:
+            return True
+        first, last, total = map(int, place.groups())
+        path = self._truth(wanted)
+        if path.stat().st_size != total or reply.size != last + 1 - first:
+            return False
+        with open(path, "rb") as file:
+            file.seek(first)
+            algorithm = reply.digest.split(":")[0]
+            return f"{algorithm}:{hashlib.new(algorithm, file.read(reply.size)).hexdigest()}" == reply.digest
+
+
+def _read(response, algorithm, keep_body, on_bytes, stop_after) -> Reply:
+    digest, size, kept, error, complete = hashlib.new(algorithm), 0, [], "", True
+    expected = None if response.chunked else response.length  # None: until the last chunk or the connection's end
+    piece = response.read1 if response.chunked else response.fp and response.fp.read1
+    try:
+        while (stop_after is None or size < stop_after) and size != expected:
+            data = piece(_PIECE if expected is None else min(_PIECE, expected - size))
+            if not data:
+                break
+            digest.update(data)
+            size += len(data)
+            if keep_body:
+                kept.append(data)
+            if on_bytes:
+                on_bytes(size)
+        if expected is not None and size != expected:
+            complete, error = False, f"{size} of {expected} bytes"
+    except (OSError, http.client.HTTPException, ValueError) as failure:
+        complete, error = False, repr(failure)
+    response.close()
+    return Reply(response.status, response.headers, b"".join(kept) if keep_body else None, size,
+                 f"{algorithm}:{digest.hexdigest()}", complete, error)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, seconds: float):
+        super().__init__("localhost", timeout=seconds)
+        self._path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def at_once(calls) -> list:
+    """Runs the calls each in a thread of its own, all let go at the same moment; their results in order."""
+    calls = list(calls)
+    barrier = threading.Barrier(len(calls))
+
+    def start(call):
+        barrier.wait()
+        return call()
+
+    with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result() for future in [pool.submit(start, call) for call in calls]]

@@ -1,0 +1,201 @@
+"""The program under test: the real binary, on ports of its own, with a cache directory that outlives its restarts.
+
+Ending it checks what must hold whatever the test is about: it exits with 0 when asked to end, no event loop stalled, no
+sanitizer complained, and no secret of the run is in its log.
+"""
+
+import json
+import pathlib
+import re
+import signal
+
+from . import paths, secrets, wait
+from .client import Client
+from .process import Process
+
+_SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|SUMMARY: \w+Sanitizer|runtime error:")
+_STALLED = re.compile(r"^.* warn +loop \d+ stalled.*$|^.*\bstalled\b.*$", re.MULTILINE)
+
+
+class Entrepot:
+    """`upstreams` are tables of the configuration; `settings` are keys for --set."""
+
+    def __init__(self, folder: pathlib.Path, log: pathlib.Path, upstreams: list[dict], settings: dict | None = None,
+                 truth=None):
+        if not paths.BINARY.exists():
+            raise AssertionError(f"no entrepot at {paths.BINARY}: build it with tools/build, or set ENTREPOT_BIN")
+        self.cache = pathlib.Path((settings or {}).get("cache.directory", folder / "cache"))
+        self._log, self._truth = log, truth
+        self._config = folder / "entrepot.toml"
+        self._config.write_text(to_toml(upstreams))
+        self._settings = {"server.listen": ["127.0.0.1:0"], "admin.listen": "127.0.0.1:0",
+                          "cache.directory": str(self.cache), "log.level": "debug", **(settings or {})}
+        self._process: Process | None = None
+        self._starts = 0
+        self.addresses: dict[str, str] = {}
+        self.start()
+
+    # -- life
+
+    def start(self):
+        """Starts it on its cache and waits until it is ready."""
+        self._starts += 1
+        log = self._log.with_name(f"{self._log.stem}-{self._starts}.log")
+        log.unlink(missing_ok=True)
+        command = [paths.BINARY, "serve", "--config", self._config]
+        for key, value in self._settings.items():
+            command += ["--set", f"{key}={value if isinstance(value, str) else _toml_value(value)}"]
+        self._process = Process(command, log, env=_environment())
+        self.addresses = {}
+        wait.until(self._is_listening, f"entrepot to listen ({log})")
+        wait.until(self._is_ready, f"entrepot to be ready ({log})")
+
+    def _is_listening(self) -> bool:
+        if self._process.exit_code() is not None:
+            raise AssertionError(f"entrepot ended with {self._process.exit_code()}:\n{self.log()[-3000:]}")
+        for line in self.log().splitlines():
+            address = re.search(r"\baddress=(\S+)", line)
+            listener = re.search(r"\blistener=(\w+)", line)
+            if " listening " in line and address and listener:
+                self.addresses[listener.group(1)] = address.group(1).strip('"')
+        return {"data", "admin"} <= self.addresses.keys()
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.admin().get("/readyz").status == 200
+        except OSError:
+            return False
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.exit_code() is None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ask_to_stop(self):
+        """SIGTERM, without waiting. `stop` afterwards waits for the end."""
+        self._process.send(signal.SIGTERM)
+
+    def stop(self):
+        """SIGTERM, and everything that must hold at an orderly end."""
+        try:
+            self._expect_no_stalls()
+        finally:
+            code = self._process.stop(paths.patience(30))
+        self.check_log()
+        assert code == 0, f"entrepot ended with {code} on SIGTERM; log: {self._process.log}\n{self.log()[-2000:]}"
+
+    def wait_stopped(self):
+        """After `ask_to_stop`."""
+        code = self._process.wait(paths.patience(60))
+        self.check_log()
+        assert code == 0, f"entrepot ended with {code} on SIGTERM; log: {self._process.log}\n{self.log()[-2000:]}"
+
+    def kill(self):
+        """kill -9."""
+        self._process.kill()
+        self.check_log()
+
+    def restart(self, how: str = "stop"):
+        """Ends it by "stop" or "kill" and starts it again on the same cache, on new ports."""
+        getattr(self, how)()
+        self.start()
+
+    def finish(self):
+        """For teardowns: ends it if it still runs."""
+        if self.is_running:
+            self.stop()
+
+    # -- what it says
+
+    def log(self) -> str:
+        return self._process.text()
+
+    def check_log(self):
+        text = self.log()
+        complaint = _SANITIZER.search(text)
+        assert not complaint, f"a sanitizer complained: {text[complaint.start():][:4000]}"
+        stalled = _STALLED.findall(text)
+        assert not stalled, f"{len(stalled)} stalls, {self._process.log}: {stalled[:5]}"
+        leaked = secrets.found_in(text)
+        assert not leaked, f"the log holds secrets: {leaked} ({self._process.log})"
+
+    def _expect_no_stalls(self):
+        stalls = self.metric("entrepot_loop_stalls_total")
+        assert stalls is not None, "/metrics has no entrepot_loop_stalls_total"
+        assert stalls == 0, f"{stalls:.0f} stalls: {_STALLED.findall(self.log())[:5]} ({self._process.log})"
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        """The sum of the series of that name that have these labels; None when there is none."""
+        text = self.admin().get("/metrics").body.decode()
+        values = []
+        for line in text.splitlines():
+            found = re.match(rf"{name}(?:\{{(.*)\}})? ([0-9.eE+-]+)", line)
+            if found and all(f'{k}="{v}"' in (found.group(1) or "") for k, v in labels.items()):
+                values.append(float(found.group(2)))
+        return sum(values) if values else None
+
+    # -- talking to it
+
+    @property
+    def address(self) -> str:
+        return self.addresses["data"]
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rsplit(":", 1)[1])
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+    def client(self, **options) -> Client:
+        return Client(self.url, **{"truth": self._truth, **options})
+
+    def admin(self) -> Client:
+        return Client(f"http://{self.addresses['admin']}")
+
+    def control(self) -> Client:
+        """The control socket: HTTP over a unix socket in the cache directory."""
+        return Client(f"unix://{self.cache}/control.sock")
+
+    def state(self, digest: str) -> str:
+        """"absent", "filling" or "committed"."""
+        reply = self.control().get(f"/api/v1/objects/{digest}")
+        assert reply.status == 200, f"the control socket answered {reply.status}: {reply.body}"
+        return json.loads(reply.body)["state"]
+
+    def wait_committed(self, digests, seconds: float = 30):
+        """Until every digest is acknowledged: from then on not even kill -9 may lose it."""
+        waiting = set(digests)
+
+        def all_committed():
+            waiting.difference_update([d for d in waiting if self.state(d) == "committed"])
+            return not waiting
+
+        wait.until(all_committed, f"commits in {self.cache}", seconds)
+
+
+def to_toml(upstreams: list[dict]) -> str:
+    lines = ["builtin_upstreams = false"] if upstreams else []
+    for table in upstreams:
+        lines.append("[[upstream]]")
+        lines += [f"{key} = {_toml_value(value)}" for key, value in table.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _toml_value(value) -> str:
+    if isinstance(value, pathlib.Path):
+        value = str(value)
+    return json.dumps(value)
+
+
+def _environment() -> dict:
+    return {
+        "HTTP_PROXY": "", "HTTPS_PROXY": "", "http_proxy": "", "https_proxy": "", "NOTIFY_SOCKET": "",
+        "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
+        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+        "TSAN_OPTIONS": "halt_on_error=0:second_deadlock_stack=1:exitcode=66",
+    }

@@ -1,0 +1,176 @@
+"""A small HTTP server on raw sockets that records what it sees. The scripted upstream, the storage host and the token
+service are made of it. One thread per connection, HTTP/1.1 with keep-alive, loopback only, TLS when given a certificate.
+
+It knows less than a real server: no request bodies beyond a Content-Length, no pipelining, no Expect, no trailers.
+"""
+
+import dataclasses
+import itertools
+import socket
+import ssl
+import threading
+import time
+import urllib.parse
+
+from . import answers
+from .certificates import Certificate
+
+_MAX_HEAD = 64 * 1024
+
+
+@dataclasses.dataclass
+class Seen:
+    """A request as it came in."""
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    connection: int               # which connection it came on, counted from 1
+    at: float                     # time.monotonic()
+    body: bytes = b""
+    status: int = 0               # of the answer; 0: none was sent
+    sent: int = 0                 # bytes of body that went out
+    ended: bool = False
+
+    @property
+    def path(self) -> str:
+        return urllib.parse.unquote(self.target.split("?")[0])
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        return urllib.parse.parse_qs(urllib.parse.urlsplit(self.target).query)
+
+    def header(self, name: str) -> str | None:
+        return next((v for k, v in self.headers if k.lower() == name.lower()), None)
+
+    def text(self) -> str:
+        """All of it, for looking for what must not be in it."""
+        return "\n".join([f"{self.method} {self.target}", *(f"{k}: {v}" for k, v in self.headers),
+                          self.body.decode(errors="replace")])
+
+
+class Server:
+    """Subclasses say what to answer in `answer(seen)`."""
+
+    def __init__(self, tls: Certificate | None = None, name: str = "127.0.0.1"):
+        self.requests: list[Seen] = []
+        self.connections = 0
+        self.failures: list[str] = []   # what went wrong in here; tests look at it when they end
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._stopping = False
+        self._tls = None
+        if tls:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(tls.certificate, tls.key)
+            self._tls.set_alpn_protocols(["http/1.1"])
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port = self._listener.getsockname()[1]
+        self.address = f"{name}:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://{self.address}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def answer(self, seen: Seen) -> answers.Answer:
+        raise NotImplementedError
+
+    def seen(self, method: str | None = None, containing: str = "") -> list[Seen]:
+        with self._lock:
+            return [r for r in self.requests if method in (None, r.method) and containing in r.path]
+
+    def forget(self):
+        """Drops what was recorded so far."""
+        with self._lock:
+            self.requests.clear()
+
+    def stop(self):
+        self._stopping = True
+        self._listener.close()
+        with self._lock:
+            still_open = list(self._open)
+        for connection in still_open:
+            _quietly(connection.shutdown, socket.SHUT_RDWR)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def _accept(self):
+        for number in itertools.count(1):
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections = number
+            threading.Thread(target=self._serve, args=(connection, number), daemon=True).start()
+
+    def _serve(self, connection: socket.socket, number: int):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.settimeout(120)
+        try:
+            if self._tls:
+                connection = self._tls.wrap_socket(connection, server_side=True, suppress_ragged_eofs=True)
+            with self._lock:
+                self._open.add(connection)
+            self._converse(connection, number)
+        except answers.Hangup as hangup:
+            if hangup.reset:
+                _quietly(answers.reset, connection)
+            else:
+                _quietly(connection.shutdown, socket.SHUT_WR)
+        except OSError:
+            pass
+        except Exception as failure:  # a bug in a test's script must not pass for a fault of the network
+            self.failures.append(repr(failure))
+            raise
+        finally:
+            with self._lock:
+                self._open.discard(connection)
+            _quietly(connection.close)
+
+    def _converse(self, connection: socket.socket, number: int):
+        rest = b""
+        while not self._stopping:
+            seen, rest = _read_request(connection, rest, number)
+            if seen is None:
+                return
+            with self._lock:
+                self.requests.append(seen)
+            try:
+                answer = self.answer(seen)
+                seen.status = 0 if answer.silent else answer.status
+                has_body = seen.method != "HEAD" and answer.status not in (204, 304)
+                answers.send(connection, answer, has_body, lambda n: setattr(seen, "sent", seen.sent + n))
+            finally:
+                seen.ended = True
+            if (seen.header("Connection") or "").lower() == "close":
+                return
+
+
+def _read_request(connection: socket.socket, rest: bytes, number: int) -> tuple[Seen | None, bytes]:
+    data = rest
+    while b"\r\n\r\n" not in data:
+        more = connection.recv(65536)
+        if not more or len(data) > _MAX_HEAD:
+            return None, b""
+        data += more
+    head, data = data.split(b"\r\n\r\n", 1)
+    lines = head.decode("latin-1").split("\r\n")
+    method, target, _ = lines[0].split(" ", 2)
+    headers = [(k.strip(), v.strip()) for k, v in (line.split(":", 1) for line in lines[1:])]
+    seen = Seen(method, target, headers, number, time.monotonic())
+    length = int(seen.header("Content-Length") or 0)
+    while len(data) < length:
+        more = connection.recv(65536)
+        if not more:
+            return None, b""
+        data += more
+    seen.body = data[:length]
+    return seen, data[length:]
+
+
+def _quietly(call, *arguments):
+    try:
+        call(*arguments)
+    except OSError:
+        pass

@@ -1,0 +1,77 @@
+#!/usr/bin/python3
+"""Runs the integration tests against one binary.
+
+    tests/integration/run.py [--short] [--list] [NAME…]
+
+--short  only what is marked for sanitizer builds. NAME: a module (test_pull), or a part of a test's name.
+The binary: ENTREPOT_BIN, or build/release/entrepot.
+"""
+
+import argparse
+import pathlib
+import shutil
+import sys
+import time
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(HERE))
+
+from harness import paths  # noqa: E402
+
+
+def all_tests(suite):
+    for part in suite:
+        if isinstance(part, unittest.TestSuite):
+            yield from all_tests(part)
+        else:
+            yield part
+
+
+def is_short(test) -> bool:
+    return getattr(test, "is_short", False) or getattr(getattr(test, test._testMethodName, None), "is_short", False)
+
+
+class Result(unittest.TextTestResult):
+    """Says how long each test took."""
+
+    def startTest(self, test):
+        self._begun = time.monotonic()
+        super().startTest(test)
+
+    def addSuccess(self, test):
+        super(unittest.TextTestResult, self).addSuccess(test)
+        self.stream.writeln(f"ok ({time.monotonic() - self._begun:.1f} s)")
+        self.stream.flush()
+
+    def getDescription(self, test):
+        return test.id()
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--short", action="store_true")
+    arguments.add_argument("--list", action="store_true")
+    arguments.add_argument("names", nargs="*")
+    chosen = arguments.parse_args()
+
+    tests = list(all_tests(unittest.TestLoader().discover(str(HERE), top_level_dir=str(HERE))))
+    if chosen.short:
+        tests = [test for test in tests if is_short(test)]
+    if chosen.names:
+        tests = [test for test in tests if any(name in test.id() for name in chosen.names)]
+    if chosen.list:
+        print("\n".join(test.id() for test in tests))
+        return 0
+    if not tests:
+        print("no such tests", file=sys.stderr)
+        return 2
+    shutil.rmtree(paths.RESULTS, ignore_errors=True)
+    print(f"{len(tests)} tests, binary {paths.BINARY}, logs in {paths.LOGS}", file=sys.stderr)
+    runner = unittest.TextTestRunner(verbosity=2, resultclass=Result)
+    return 0 if runner.run(unittest.TestSuite(tests)).wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+
+#include "base/disk/disk_pool.h"
+#include "base/disk/disk_strand.h"
+#include "base/disk/run_on_disk.h"
+#include "base/loop/loop_group.h"
+
+namespace entrepot {
+namespace {
+
+class Disk : public testing::Test {
+ protected:
+  SystemClock clock_;
+  Logger logger_{{LogLevel::error}};
+  Metrics metrics_;
+};
+
+TEST_F(Disk, APoolRunsEverythingBeforeItGoes) {
+  std::atomic<int> count{0};
+  {
+    ThreadedDiskPool pool(4, logger_, metrics_);
+    for (int i = 0; i < 10'000; ++i) pool.submit("count", [&count] { ++count; });
+  }
+  EXPECT_EQ(count, 10'000);
+}
+
+TEST_F(Disk, AStrandKeepsItsOrderWhileOthersRunBeside) {
+  std::vector<std::vector<int>> orders(8);
+  {
+    ThreadedDiskPool pool(4, logger_, metrics_);
+    std::vector<DiskStrand> strands;
+    for (size_t i = 0; i < orders.size(); ++i) strands.emplace_back(pool);
+    for (int i = 0; i < 2000; ++i)
+      for (size_t s = 0; s < strands.size(); ++s) strands[s].submit("note", [&orders, s, i] { orders[s].push_back(i); });
+  }
+  for (const std::vector<int>& order : orders) {
+    ASSERT_EQ(order.size(), 2000u);
+    EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+  }
+}
+
+TEST_F(Disk, AStrandMayBeDroppedWithJobsUnderWay) {
+  std::atomic<int> count{0};
+  {
+    ThreadedDiskPool pool(4, logger_, metrics_);
+    DiskStrand strand(pool);
+    for (int i = 0; i < 1000; ++i) strand.submit("count", [&count] { ++count; });
+  }
+  EXPECT_EQ(count, 1000);
+}
+
+Task<void> read_many(DiskPool& pool, EventLoop& loop, int& sum) {
+  for (int i = 0; i < 500; ++i) {
+    auto work = [i] { return i; };
+    int value = co_await run_on_disk(pool, loop, "value", std::move(work));
+    EXPECT_TRUE(loop.is_current_thread());
+    sum += value;
+  }
+}
+TEST_F(Disk, AFlowWaitsForAJobAndGoesOnOnItsLoop) {
+  ThreadedDiskPool pool(4, logger_, metrics_);
+  LoopGroup loops(2, clock_, logger_, metrics_);
+  loops.start();
+  int sums[2] = {0, 0};
+  std::promise<void> started;
+  for (size_t i = 0; i < 2; ++i) loops.at(i).post([&, i] { loops.at(i).spawn(read_many(pool, loops.at(i), sums[i])); });
+  loops.at(1).post([&] { started.set_value(); });
+  started.get_future().wait();
+  std::promise<void> first_started;
+  loops.at(0).post([&] { first_started.set_value(); });
+  first_started.get_future().wait();
+  loops.stop();
+  EXPECT_EQ(sums[0], 500 * 499 / 2);
+  EXPECT_EQ(sums[1], 500 * 499 / 2);
+}
+
+}  // namespace
+}  // namespace entrepot

@@ -1,0 +1,241 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "pull_fixture.h"
+
+namespace entrepot::testing_support {
+namespace {
+
+struct Got {
+  std::string bytes;
+  std::optional<Error> error;
+  pull::Outcome outcome = pull::Outcome::hit;
+};
+
+// Reads a blob as an answer does: from where it is readable, and nothing else.
+Task<void> read_blob(pull::Puller& puller, cache::Repository repository, Digest digest, std::promise<Got>& promise) {
+  Got got;
+  Result<pull::OpenBlob> blob = co_await puller.blobs().open(repository, digest);
+  if (!blob) {
+    got.error = blob.error();
+    promise.set_value(std::move(got));
+    co_return;
+  }
+  got.outcome = blob->outcome;
+  uint64_t at = 0;
+  while (blob->fill) {
+    Result<pull::Readable> ready = co_await blob->fill->wait_readable(at);
+    if (!ready) {
+      got.error = ready.error();
+      break;
+    }
+    std::string piece(ready->end - at, '\0');
+    EXPECT_EQ(pread(blob->file->get(), piece.data(), piece.size(), static_cast<off_t>(at)), static_cast<ssize_t>(piece.size()));
+    got.bytes += piece;
+    at = ready->end;
+    if (ready->is_last) break;
+  }
+  if (!blob->fill) {
+    got.bytes.resize(*blob->size);
+    EXPECT_EQ(pread(blob->file->get(), got.bytes.data(), got.bytes.size(), 0), static_cast<ssize_t>(got.bytes.size()));
+  }
+  promise.set_value(std::move(got));
+}
+
+Task<void> pull_tag(pull::Puller& puller, cache::Repository repository, std::string tag, std::promise<Got>& promise) {
+  Got got;
+  Result<pull::ResolvedTag> resolved = co_await puller.tags().resolve(repository, tag);
+  if (!resolved) {
+    got.error = resolved.error();
+    promise.set_value(std::move(got));
+    co_return;
+  }
+  got.outcome = resolved->outcome;
+  Result<pull::PulledManifest> pulled = co_await puller.manifests().get(repository, resolved->digest);
+  if (pulled)
+    got.bytes = pulled->manifest->bytes;
+  else
+    got.error = pulled.error();
+  promise.set_value(std::move(got));
+}
+
+std::string pattern(size_t size) {
+  std::string bytes(size, '\0');
+  uint32_t state = 12345;
+  for (char& byte : bytes) byte = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
+  return bytes;
+}
+
+std::string manifest_of(const std::string& layer) {
+  return R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"digest":")" +
+         Digest::of("{}").text() + R"(","size":2},"layers":[{"digest":")" + Digest::of(layer).text() + R"(","size":)" +
+         std::to_string(layer.size()) + "}]}";
+}
+
+class Coalescing : public PullTest {
+ protected:
+  std::vector<Got> read_all(size_t clients, const std::string& name, const Digest& digest) {
+    std::vector<std::promise<Got>> promises(clients);
+    for (size_t i = 0; i < clients; ++i)
+      spawn(i, [this, i, name, digest, &promises] { return read_blob(puller(i), repository(name), digest, promises[i]); });
+    std::vector<Got> all;
+    for (auto& promise : promises) all.push_back(promise.get_future().get());
+    return all;
+  }
+  std::vector<Got> pull_all(size_t clients, const std::string& name, const std::string& tag) {
+    std::vector<std::promise<Got>> promises(clients);
+    for (size_t i = 0; i < clients; ++i)
+      spawn(i, [this, i, name, tag, &promises] { return pull_tag(puller(i), repository(name), tag, promises[i]); });
+    std::vector<Got> all;
+    for (auto& promise : promises) all.push_back(promise.get_future().get());
+    return all;
+  }
+  pull::ObjectState state_of(const Digest& digest) {
+    std::promise<pull::ObjectState> state;
+    spawn(0, [this, digest, &state] { return ask_state(puller(0), digest, state); });
+    return state.get_future().get();
+  }
+  static Task<void> ask_state(pull::Puller& puller, Digest digest, std::promise<pull::ObjectState>& promise) {
+    Result<pull::ObjectState> state = co_await puller.state_of(digest);
+    promise.set_value(*state);
+  }
+  void wait_committed(const Digest& digest) {
+    while (state_of(digest) != pull::ObjectState::committed) std::this_thread::yield();
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Loops, Coalescing, testing::Values(1, 2, 4));
+
+TEST_P(Coalescing, AHundredClientsOnOneColdBlobMakeOneFetch) {
+  std::string bytes = pattern(5'000'000);
+  content_.add_blob("library/a", bytes);
+  for (const Got& got : read_all(100, "library/a", Digest::of(bytes))) {
+    EXPECT_FALSE(got.error);
+    EXPECT_TRUE(got.bytes == bytes);
+  }
+  EXPECT_EQ(content_.blob_gets, 1);
+}
+
+TEST_P(Coalescing, ACommittedBlobIsAHitAlsoAfterARestart) {
+  std::string bytes = pattern(300'000);
+  content_.add_blob("library/a", bytes);
+  read_all(1, "library/a", Digest::of(bytes));
+  wait_committed(Digest::of(bytes));
+  content_.is_down = true;
+  EXPECT_EQ(read_all(1, "library/a", Digest::of(bytes))[0].outcome, pull::Outcome::hit);
+  stop();
+  start();
+  Got got = read_all(1, "library/a", Digest::of(bytes))[0];
+  EXPECT_EQ(got.outcome, pull::Outcome::hit);
+  EXPECT_TRUE(got.bytes == bytes);
+}
+
+TEST_P(Coalescing, AWrongByteNeverCompletesAndIsNotCached) {
+  for (size_t size : {size_t{0}, size_t{1}, size_t{65'535}, size_t{65'536}, size_t{65'537}, size_t{1'000'000}}) {
+    std::string right = pattern(size) + "x";
+    std::string wrong = pattern(size) + "y";
+    content_.add_wrong_blob("library/a", Digest::of(right), wrong);
+    for (const Got& got : read_all(8, "library/a", Digest::of(right))) {
+      ASSERT_TRUE(got.error);
+      EXPECT_EQ(got.error->code, Errc::digest_mismatch);
+      EXPECT_LT(got.bytes.size(), wrong.size());
+    }
+    EXPECT_EQ(state_of(Digest::of(right)), pull::ObjectState::absent);
+    content_.add_blob("library/a", right);
+    EXPECT_TRUE(read_all(1, "library/a", Digest::of(right))[0].bytes == right);
+  }
+}
+
+TEST_P(Coalescing, AnEmptyBlobAndOneOfUnknownSizeArrive) {
+  for (bool hidden : {false, true}) {
+    content_.hides_sizes = hidden;
+    for (size_t size : {size_t{0}, size_t{65'536}, size_t{400'001}}) {
+      std::string bytes = pattern(size) + (hidden && size > 0 ? "h" : "");
+      content_.add_blob("library/a", bytes);
+      Got got = read_all(1, "library/a", Digest::of(bytes))[0];
+      EXPECT_FALSE(got.error);
+      EXPECT_TRUE(got.bytes == bytes);
+    }
+  }
+}
+
+TEST_P(Coalescing, ACutBodyIsAnErrorForAllAndTheNextRequestIsRight) {
+  std::string bytes = pattern(1'000'000);
+  content_.add_blob("library/a", bytes);
+  content_.cut_after = 600'000;
+  for (const Got& got : read_all(10, "library/a", Digest::of(bytes))) EXPECT_TRUE(got.error);
+  content_.cut_after = UINT64_MAX;
+  EXPECT_TRUE(read_all(1, "library/a", Digest::of(bytes))[0].bytes == bytes);
+}
+
+TEST_P(Coalescing, AHundredClientsOnOneColdTagMakeOneHeadAndOneGet) {
+  std::string manifest = manifest_of("layer");
+  content_.add_manifest("library/a", "latest", manifest);
+  for (const Got& got : pull_all(100, "library/a", "latest")) EXPECT_EQ(got.bytes, manifest);
+  EXPECT_EQ(content_.manifest_heads, 1);
+  EXPECT_EQ(content_.manifest_gets, 1);
+}
+
+TEST_P(Coalescing, ATagIsAskedAgainAfterItsTtlByHeadAlone) {
+  std::string manifest = manifest_of("layer");
+  content_.add_manifest("library/a", "latest", manifest);
+  pull_all(1, "library/a", "latest");
+  EXPECT_EQ(pull_all(1, "library/a", "latest")[0].outcome, pull::Outcome::hit);
+  wait_committed(Digest::of(manifest));
+  clock_.advance(settings_.tag_ttl + Duration(1));
+  EXPECT_EQ(pull_all(1, "library/a", "latest")[0].outcome, pull::Outcome::revalidated);
+  EXPECT_EQ(content_.manifest_heads, 2);
+  EXPECT_EQ(content_.manifest_gets, 1);
+}
+
+TEST_P(Coalescing, AnUpstreamThatIsDownLeavesTheOldTagStale) {
+  std::string manifest = manifest_of("layer");
+  content_.add_manifest("library/a", "latest", manifest);
+  pull_all(1, "library/a", "latest");
+  wait_committed(Digest::of(manifest));
+  clock_.advance(settings_.tag_ttl + Duration(1));
+  content_.is_down = true;
+  for (int i = 0; i < 3; ++i) {
+    Got got = pull_all(1, "library/a", "latest")[0];
+    EXPECT_EQ(got.outcome, pull::Outcome::stale);
+    EXPECT_EQ(got.bytes, manifest);
+  }
+  EXPECT_EQ(content_.manifest_heads, 2);  // left alone after it failed
+  stop();
+  start();
+  EXPECT_EQ(pull_all(1, "library/a", "latest")[0].outcome, pull::Outcome::stale);
+}
+
+TEST_P(Coalescing, ATrue404IsPassedOnAndNotTurnedIntoAStaleAnswer) {
+  EXPECT_EQ(pull_all(1, "library/a", "missing")[0].error->code, Errc::manifest_unknown);
+}
+
+TEST_P(Coalescing, OneRepositorysBlobIsNotAnothersByKnowingItsDigest) {
+  std::string bytes = pattern(200'000);
+  content_.add_blob("library/private", bytes);
+  read_all(1, "library/private", Digest::of(bytes));
+  wait_committed(Digest::of(bytes));
+  Got other = read_all(1, "library/other", Digest::of(bytes))[0];
+  ASSERT_TRUE(other.error);
+  EXPECT_EQ(other.error->code, Errc::blob_unknown);
+  content_.add_blob("library/other", bytes);
+  EXPECT_TRUE(read_all(1, "library/other", Digest::of(bytes))[0].bytes == bytes);
+}
+
+TEST_P(Coalescing, TwoRepositoriesAtOnceGetWhatTheirOwnUpstreamGives) {
+  std::string bytes = pattern(2'000'000);
+  content_.add_blob("library/a", bytes);
+  content_.is_held = true;
+  std::promise<Got> first;
+  std::promise<Got> second;
+  Digest digest = Digest::of(bytes);
+  spawn(0, [&] { return read_blob(puller(0), repository("library/a"), digest, first); });
+  while (state_of(digest) != pull::ObjectState::filling) std::this_thread::yield();
+  spawn(1, [&] { return read_blob(puller(1), repository("library/forbidden"), digest, second); });
+  EXPECT_EQ(second.get_future().get().error->code, Errc::blob_unknown);
+  content_.is_held = false;
+  EXPECT_TRUE(first.get_future().get().bytes == bytes);
+}
+
+}  // namespace
+}  // namespace entrepot::testing_support

@@ -1,0 +1,63 @@
+#include "proxy/pull/hot_answers.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace entrepot::pull {
+namespace {
+
+MonotonicTime at(int seconds) { return MonotonicTime(std::chrono::seconds(seconds)); }
+
+HotAnswer canned(const std::string& content, size_t size) {
+  HotAnswer answer(Digest::of(content));
+  answer.canned = std::make_shared<http::CannedAnswer>(http::CannedAnswer{200, "head", std::string(size, 'x')});
+  return answer;
+}
+
+TEST(HotAnswers, GivesWhatWasPutUntilItExpires) {
+  HotAnswers hot;
+  HotAnswer answer = canned("a", 10);
+  answer.expires = at(10);
+  hot.put("/a", std::move(answer));
+  EXPECT_NE(hot.find("/a", at(9)), nullptr);
+  EXPECT_EQ(hot.find("/a", at(10)), nullptr);
+  EXPECT_EQ(hot.find("/a", at(9)), nullptr);  // it is gone
+}
+
+TEST(HotAnswers, ForgetsEveryAnswerOfADigest) {
+  HotAnswers hot;
+  hot.put("/by-tag", canned("a", 10));
+  hot.put("/by-digest", canned("a", 10));
+  hot.put("/other", canned("b", 10));
+  hot.forget(Digest::of("a"));
+  EXPECT_EQ(hot.find("/by-tag", at(0)), nullptr);
+  EXPECT_EQ(hot.find("/by-digest", at(0)), nullptr);
+  EXPECT_NE(hot.find("/other", at(0)), nullptr);
+}
+
+TEST(HotAnswers, DropsTheLeastRecentlyUsedWhenItsBytesRunOut) {
+  HotAnswers hot;
+  for (int i = 0; i < 31; ++i) hot.put("/" + std::to_string(i), canned(std::to_string(i), 1 << 20));
+  EXPECT_NE(hot.find("/0", at(0)), nullptr);  // used: now the youngest
+  hot.put("/31", canned("31", 1 << 20));
+  EXPECT_NE(hot.find("/0", at(0)), nullptr);
+  EXPECT_EQ(hot.find("/1", at(0)), nullptr);
+}
+
+TEST(HotAnswers, HoldsABoundedNumberOfDescriptors) {
+  HotAnswers hot;
+  std::vector<std::weak_ptr<const UniqueFd>> files;
+  for (int i = 0; i < 300; ++i) {
+    HotAnswer answer(Digest::of(std::to_string(i)));
+    answer.file = std::make_shared<const UniqueFd>(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    files.push_back(answer.file);
+    hot.put("/" + std::to_string(i), std::move(answer));
+  }
+  auto open_files = std::ranges::count_if(files, [](const auto& file) { return !file.expired(); });
+  EXPECT_EQ(open_files, 256);
+}
+
+}  // namespace
+}  // namespace entrepot::pull

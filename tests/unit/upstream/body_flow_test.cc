@@ -1,0 +1,275 @@
+// Bodies as they arrive: cut, chunked, too fast for their reader, not wanted any more.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "base/task/completion.h"
+#include "harness.h"
+#include "scripted_server.h"
+#include "upstream/curl_transport.h"
+
+namespace entrepot::upstream::testing {
+namespace {
+
+const Digest kDigest = Digest::of("blob");
+
+ScriptedServer::Handler once(std::string bytes) {
+  return [bytes](const SeenRequest&, Connection& connection) {
+    connection.send(bytes);
+    connection.close();
+  };
+}
+
+Task<int> destroyed(std::unique_ptr<BlobBody> body) {
+  body.reset();
+  co_return 0;
+}
+
+Result<std::string> blob_from(ScriptedServer::Handler handler) {
+  ScriptedServer server(std::move(handler));
+  Harness harness(settings_for(server.url()));
+  return harness.get_blob("a", kDigest).get();
+}
+
+TEST(BodyFlow, CutBodyIsAnErrorAfterItsBytes) {
+  Result<std::string> blob = blob_from(once("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"));
+  ASSERT_FALSE(blob);
+  EXPECT_EQ(blob.error().code, Errc::upstream_failed);
+  EXPECT_TRUE(blob.error().message.starts_with("up.test: a@sha256:")) << blob.error().message;
+}
+
+TEST(BodyFlow, ResetInsideTheBodyIsAnErrorAndNotTriedAgain) {
+  ScriptedServer* self = nullptr;
+  ScriptedServer server([&](const SeenRequest&, Connection& connection) {
+    connection.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort");
+    self->wait_for_stop();  // a reset takes back what was not read yet
+    connection.reset();
+  });
+  self = &server;
+  Harness harness(settings_for(server.url()));
+  Registry& registry = harness.registry();
+  auto body =
+      harness.begin<Result<std::unique_ptr<BlobBody>>>([&] { return registry.get_blob("a", kDigest); }).get();
+  ASSERT_TRUE(body) << body.error().message;
+  auto read = [&] { return harness.begin<Result<std::string>>([&] { return (*body)->read(); }).get(); };
+  EXPECT_EQ(read().value_or(""), "short");
+  server.stop();
+  EXPECT_FALSE(read());
+  EXPECT_EQ(server.requests().size(), 1U);
+  harness.begin<int>([&body] { return destroyed(std::move(*body)); }).wait();
+}
+
+TEST(BodyFlow, ChunkedBodyIsPutTogether) {
+  Result<std::string> blob = blob_from(once(
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX: y\r\n\r\n"));
+  ASSERT_TRUE(blob) << blob.error().message;
+  EXPECT_EQ(*blob, "abcde");
+}
+
+TEST(BodyFlow, ChunkedBodyWithoutItsLastChunkIsAnError) {
+  EXPECT_FALSE(blob_from(once("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")));
+}
+
+TEST(BodyFlow, CloseDelimitedBodyEndsWithTheConnection) {
+  Result<std::string> blob = blob_from(once("HTTP/1.0 200 OK\r\n\r\nabc"));
+  ASSERT_TRUE(blob) << blob.error().message;
+  EXPECT_EQ(*blob, "abc");
+}
+
+TEST(BodyFlow, BytesBehindTheContentLengthAreDropped) {
+  ScriptedServer server([](const SeenRequest&, Connection& connection) {
+    connection.send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef");
+  });
+  Harness harness(settings_for(server.url()));
+  for (int i = 0; i < 2; ++i) {
+    Result<std::string> blob = harness.get_blob("a", kDigest).get();
+    ASSERT_TRUE(blob) << blob.error().message;
+    EXPECT_EQ(*blob, "abc");
+  }
+  EXPECT_EQ(server.connections(), 2U) << "a connection with bytes too many is not used again";
+}
+
+TEST(BodyFlow, InterimResponsesAreSkippedUpToTen) {
+  std::string interim = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
+  std::string ten;
+  for (int i = 0; i < 10; ++i) ten += interim;
+  const std::string final = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
+  EXPECT_TRUE(blob_from(once(ten + final)));
+  EXPECT_FALSE(blob_from(once(ten + interim + final)));
+}
+
+TEST(BodyFlow, DestroyingABodyEndsItsTransfer) {
+  ScriptedServer server([](const SeenRequest&, Connection& connection) {
+    connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    while (connection.send("5\r\nhello\r\n")) {
+    }
+  });
+  Harness harness(settings_for(server.url()));
+  Registry& registry = harness.registry();
+  auto body =
+      harness.begin<Result<std::unique_ptr<BlobBody>>>([&] { return registry.get_blob("a", kDigest); }).get();
+  ASSERT_TRUE(body) << body.error().message;
+  EXPECT_EQ((*body)->size(), std::nullopt);
+  harness.loop().post([body = std::move(*body)] {});
+  EXPECT_TRUE(server.wait_for_closed(1));
+}
+
+// A transport of its own, on a harness' loop.
+class TransportRig {
+ public:
+  explicit TransportRig(const std::string& url, Duration stall = Duration(60'000))
+      : harness_(settings_for(url)), url_(*Url::parse(url)), policy_(url_, {}, {}, "") {
+    Counter counter = harness_.metrics().counter("test_total", "For tests");
+    transport_ = make_curl_transport(harness_.loop(), CurlOptions{.upstream = "up.test",
+                                                                  .policy = policy_,
+                                                                  .ca = *ca_,
+                                                                  .budget = budget_,
+                                                                  .allows_http = true,
+                                                                  .proxy = "",
+                                                                  .stall_timeout = stall,
+                                                                  .refused_connections = counter,
+                                                                  .overloads = counter});
+  }
+  ~TransportRig() {
+    std::promise<void> done;
+    harness_.loop().post([&] {
+      transport_.reset();
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+  std::unique_ptr<Transfer> start() {
+    return transport_->start(TransportRequest{Method::get, url_, "", Secret(), false, false});
+  }
+  Harness& harness() { return harness_; }
+  Transport& transport() { return *transport_; }
+
+ private:
+  Harness harness_;
+  Url url_;
+  ConnectPolicy policy_;
+  std::shared_ptr<const CaStore> ca_ = CaStore::empty();
+  TransferBudget budget_{2};
+  std::unique_ptr<Transport> transport_;
+};
+
+struct Tally {
+  Result<uint64_t> bytes = 0;
+  size_t most_waiting = 0;
+};
+
+// Reads to the end; lets the loop turn `turns` times before each read, so that curl takes all it may.
+Task<Tally> read_slowly(TransportRig& rig, int turns) {
+  EventLoop& loop = rig.harness().loop();
+  Tally tally;
+  std::unique_ptr<Transfer> transfer = rig.start();
+  Result<ResponseHead> head = co_await transfer->head();
+  while (head) {
+    for (int i = 0; i < turns; ++i) {
+      Completion<int> turn;
+      loop.post([&turn] { turn.complete(0); });
+      int ignored = co_await turn;
+      tally.most_waiting = std::max(tally.most_waiting, transfer->waiting() + static_cast<size_t>(ignored));
+    }
+    Result<std::string> chunk = co_await transfer->read();
+    if (!chunk) tally.bytes = fail(chunk.error());
+    if (!chunk || chunk->empty()) break;
+    *tally.bytes += chunk->size();
+  }
+  co_return tally;
+}
+
+TEST(BodyFlow, SlowReaderHoldsLittleMoreThanAMebibyte) {
+  constexpr size_t kSize = 64 * 1024 * 1024;
+  ScriptedServer server([](const SeenRequest&, Connection& connection) {
+    connection.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(kSize) + "\r\n\r\n");
+    std::string part(1024 * 1024, 'x');
+    for (size_t sent = 0; sent < kSize; sent += part.size()) connection.send(part);
+  });
+  TransportRig rig(server.url());
+  Tally tally = rig.harness().begin<Tally>([&] { return read_slowly(rig, 20); }).get();
+  ASSERT_TRUE(tally.bytes) << tally.bytes.error().message;
+  EXPECT_EQ(*tally.bytes, kSize);
+  EXPECT_LE(tally.most_waiting, 1024U * 1024U);
+  EXPECT_GT(tally.most_waiting, 900U * 1024U) << "positive control: the reader was slower than the server";
+}
+
+TEST(BodyFlow, StalledBodyTimesOut) {
+  ScriptedServer* self = nullptr;
+  ScriptedServer server([&](const SeenRequest&, Connection& connection) {
+    connection.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort");
+    self->wait_for_stop();
+    connection.close();
+  });
+  self = &server;
+  TransportRig rig(server.url(), Duration(20));
+  Tally tally = rig.harness().begin<Tally>([&] { return read_slowly(rig, 0); }).get();
+  ASSERT_FALSE(tally.bytes);
+  EXPECT_EQ(tally.bytes.error().code, Errc::upstream_timeout);
+}
+
+Task<Result<ResponseHead>> head_of(Transfer& transfer) { co_return co_await transfer.head(); }
+
+TEST(BodyFlow, DestroyingATransferEndsAWaitForItsHead) {
+  ScriptedServer* self = nullptr;
+  ScriptedServer server([&](const SeenRequest&, Connection& connection) {
+    self->wait_for_stop();
+    connection.close();
+  });
+  self = &server;
+  TransportRig rig(server.url());
+  std::unique_ptr<Transfer> transfer;
+  auto head = rig.harness().begin<Result<ResponseHead>>([&] {
+    transfer = rig.start();
+    return head_of(*transfer);
+  });
+  ASSERT_TRUE(server.wait_for_requests(1));
+  rig.harness().loop().post([&] { transfer.reset(); });
+  Result<ResponseHead> result = head.get();
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, Errc::cancelled);
+}
+
+TEST(BodyFlow, TransfersBeyondTheLimitWaitForOneToEnd) {
+  ScriptedServer* self = nullptr;
+  std::atomic<int> count{0};
+  ScriptedServer server([&](const SeenRequest&, Connection& connection) {
+    if (++count <= 2) self->wait_for_stop();
+    connection.send(response(200, "", "x"));
+  });
+  self = &server;
+  TransportRig rig(server.url());
+  std::vector<std::future<Tally>> all;
+  for (int i = 0; i < 4; ++i) all.push_back(rig.harness().begin<Tally>([&] { return read_slowly(rig, 0); }));
+  ASSERT_TRUE(server.wait_for_requests(2));
+  all.push_back(rig.harness().begin<Tally>([&] { return read_slowly(rig, 0); }));
+  EXPECT_EQ(server.requests().size(), 2U);
+  server.stop();
+  for (auto& one : all) EXPECT_EQ(one.get().bytes.value_or(0), 1U);
+  EXPECT_TRUE(server.wait_for_requests(5));
+}
+
+// Starts that many transfers at once and counts those that are turned away.
+Task<int> count_overloaded(TransportRig& rig, int count) {
+  std::vector<std::unique_ptr<Transfer>> transfers;
+  for (int i = 0; i < count; ++i) transfers.push_back(rig.start());
+  rig.transport().shut_down();
+  int overloaded = 0;
+  for (std::unique_ptr<Transfer>& transfer : transfers) {
+    Result<ResponseHead> head = co_await transfer->head();
+    if (!head && head.error().code == Errc::overloaded) ++overloaded;
+  }
+  co_return overloaded;
+}
+
+TEST(BodyFlow, QueueForConnectionsIsBounded) {
+  ScriptedServer server([](const SeenRequest&, Connection& connection) { connection.close(); });
+  TransportRig rig(server.url());
+  int overloaded = rig.harness().begin<int>([&] { return count_overloaded(rig, 1031); }).get();
+  EXPECT_EQ(overloaded, 5) << "two run and 1024 wait";
+}
+
+}  // namespace
+}  // namespace entrepot::upstream::testing

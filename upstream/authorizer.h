@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "base/secret.h"
+#include "base/task/task.h"
+#include "upstream/challenge.h"
+#include "upstream/credentials.h"
+#include "upstream/response_head.h"
+#include "upstream/tokens.h"
+#include "upstream/upstream.h"
+
+namespace entrepot::upstream {
+
+/// What a request shows to the registry.
+struct Pass {
+  enum class Kind { none, basic, bearer };
+  Kind kind = Kind::none;
+  Secret authorization;  // the header's value; empty for none
+  uint64_t serial = 0;   // of the token, or of the one that was refused last; 0 = none
+  bool is_fresh = false;
+};
+
+/// Decides what a request shows, and what to show after a refusal. Remembers whether the registry wants Basic
+/// or Bearer, and nothing else; tokens have their home in TokenKeeper. One per upstream and loop.
+///
+///     shown         response            next
+///     none          401 + Bearer        a token for the scope, kept or new
+///     none          401 + Basic         Basic, when there is a credential; else denied
+///     old token     401, 403, 400       a new one (ECR says 403 and ECR Public 400 when one has ended)
+///     fresh token   401                 denied: asking again would get the same
+///     Basic         401                 upstream_refused_credential
+///
+/// Without a challenge an old token is followed by none, which gets one. Every row makes the pass fresher; a
+/// request is sent at most kMaxTries times.
+class Authorizer {
+ public:
+  static constexpr int kMaxTries = 6;
+
+  Authorizer(const Upstream& upstream, Tokens& tokens, CredentialSource& credentials)
+      : upstream_(upstream), tokens_(tokens), credentials_(credentials) {}
+
+  /// For the first try.
+  Task<Result<Pass>> first(std::string repository);
+  /// Whether the registry's own response asks for another pass.
+  static bool wants_another(const ResponseHead& head, const Pass& shown);
+  /// The next pass, or why there is none. REQUIRES: wants_another(head, shown).
+  Task<Result<Pass>> next(std::string repository, const ResponseHead& head, const Pass& shown);
+
+ private:
+  Task<Result<Pass>> basic();
+  Task<Result<Pass>> bearer(TokenWish wish);
+  static TokenWish wish_for(const std::string& repository, const Challenge& challenge, const Pass& shown);
+
+  const Upstream& upstream_;
+  Tokens& tokens_;
+  CredentialSource& credentials_;
+  Pass::Kind wanted_ = Pass::Kind::none;
+};
+
+}  // namespace entrepot::upstream

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <deque>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace entrepot::upstream {
+
+/// Bytes between a transfer and its reader, in pieces of at most 256 KiB, so that a piece is moved and never
+/// copied again. The transfer bounds it.
+class ChunkQueue {
+ public:
+  void append(std::string_view bytes) {
+    size_ += bytes.size();
+    while (!bytes.empty()) {
+      if (chunks_.empty() || chunks_.back().size() == kChunkSize) chunks_.emplace_back();
+      std::string& last = chunks_.back();
+      std::string_view part = bytes.substr(0, kChunkSize - last.size());
+      last.append(part);
+      bytes.remove_prefix(part.size());
+    }
+  }
+  /// REQUIRES: not empty.
+  std::string take() {
+    std::string first = std::move(chunks_.front());
+    chunks_.pop_front();
+    size_ -= first.size();
+    return first;
+  }
+  bool is_empty() const { return size_ == 0; }
+  size_t size() const { return size_; }
+
+ private:
+  static constexpr size_t kChunkSize = 256 * 1024;
+  std::deque<std::string> chunks_;
+  size_t size_ = 0;
+};
+
+}  // namespace entrepot::upstream

@@ -1,0 +1,86 @@
+#include "upstream/credentials.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "base/disk/run_on_disk.h"
+#include "base/unique_fd.h"
+#include "upstream/base64.h"
+
+namespace entrepot::upstream {
+namespace {
+
+constexpr off_t kMaxPasswordFile = 16 * 1024;
+
+bool has_control_byte(std::string_view text) {
+  return std::ranges::any_of(text, [](char c) { return (c >= 0 && c < 0x20) || c == 0x7f; });
+}
+
+}  // namespace
+
+bool has_credential(const Settings& settings) {
+  return settings.access != Access::anonymous && settings.auth != Auth::anonymous &&
+         !settings.username.empty();
+}
+
+Task<Result<Secret>> Credentials::basic() {
+  if (settings_.password_file.empty()) {
+    const char* value =
+        settings_.password_env.empty() ? nullptr : std::getenv(settings_.password_env.c_str());
+    if (value == nullptr) co_return fail(problem("no password is configured, or its variable is not set"));
+    Secret password{std::string(value)};
+    co_return basic_with(password);
+  }
+  auto work = [path = settings_.password_file, known = stamp_] { return read_file(path, known); };
+  Result<Reading> reading = co_await run_on_disk(pool_, loop_, "read password file", std::move(work));
+  if (!reading) co_return fail(problem(reading.error().message));
+  if (!reading->is_unchanged) {
+    password_ = std::move(reading->password);
+    stamp_ = reading->stamp;
+  }
+  co_return basic_with(password_);
+}
+
+Result<Credentials::Reading> Credentials::read_file(const std::string& path, const Stamp& known) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat status {};
+  if (fd.get() < 0 || ::fstat(fd.get(), &status) != 0) return fail(system_error(path, errno));
+  if (!S_ISREG(status.st_mode)) return fail(Errc::io_error, path + ": not a file");
+  if (status.st_size > kMaxPasswordFile) return fail(Errc::io_error, path + ": larger than 16 KiB");
+  Reading reading;
+  reading.stamp = {status.st_dev, status.st_ino, status.st_size,
+                   int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
+  reading.is_unchanged = reading.stamp == known;
+  if (reading.is_unchanged) return reading;
+  std::string text(static_cast<size_t>(kMaxPasswordFile), '\0');
+  ssize_t size = ::pread(fd.get(), text.data(), text.size(), 0);
+  if (size < 0) return fail(system_error(path, errno));
+  text.resize(static_cast<size_t>(size));
+  if (text.ends_with('\n')) text.pop_back();
+  if (text.ends_with('\r')) text.pop_back();
+  reading.password = Secret(std::move(text));
+  return reading;
+}
+
+Result<Secret> Credentials::basic_with(const Secret& password) const {
+  if (password.is_empty()) return fail(problem("the password is empty"));
+  if (has_control_byte(settings_.username) || has_control_byte(password.reveal()))
+    return fail(problem("a control byte in the user name or password"));
+  if (settings_.username.find(':') != std::string::npos) return fail(problem("a colon in the user name"));
+  std::string pair = settings_.username + ":";
+  pair += password.reveal();
+  Secret both(std::move(pair));
+  return Secret("Basic " + encode_base64(both.reveal()));
+}
+
+Error Credentials::problem(std::string_view cause) const {
+  return Error{Errc::upstream_refused_credential,
+               settings_.name + ": no usable credential: " + std::string(cause)};
+}
+
+}  // namespace entrepot::upstream

@@ -1,0 +1,225 @@
+#include "upstream/curl_driver.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "upstream/curl_exchange.h"
+
+namespace entrepot::upstream {
+namespace {
+
+constexpr size_t kMaxConnecting = 4;
+constexpr size_t kMaxQueued = 1024;
+
+// The port stands at the same place in both families.
+uint16_t port_of(const sockaddr& address) {
+  static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+  uint16_t port = 0;
+  std::memcpy(&port, reinterpret_cast<const char*>(&address) + offsetof(sockaddr_in, sin_port), sizeof port);
+  return ntohs(port);
+}
+
+}  // namespace
+
+bool init_curl() {
+  constexpr unsigned kOldest = 0x075300;  // 7.83.0
+  return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK &&
+         curl_version_info(CURLVERSION_NOW)->version_num >= kOldest;
+}
+
+std::string system_ca_file() {
+  const char* file = curl_version_info(CURLVERSION_NOW)->cainfo;
+  return file == nullptr ? "" : file;
+}
+
+std::unique_ptr<Transport> make_curl_transport(EventLoop& loop, CurlOptions options) {
+  return std::make_unique<CurlDriver>(loop, std::move(options));
+}
+
+CurlDriver::CurlDriver(EventLoop& loop, CurlOptions options)
+    : loop_(loop),
+      options_(std::move(options)),
+      timer_(loop, "curl timer"),
+      budget_member_(options_.budget.join(loop, [this] { launch_queued(); })) {}
+
+CurlDriver::~CurlDriver() {
+  CHECK(running_.empty() && queue_.empty());
+  // Calls on_socket for the connections it closes.
+  if (multi_ != nullptr) curl_multi_cleanup(multi_);
+}
+
+void CurlDriver::make_multi() {
+  multi_ = curl_multi_init();
+  CHECK(multi_ != nullptr);
+  auto connections = static_cast<long>(options_.budget.limit());
+  curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, &CurlDriver::on_socket);
+  curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
+  curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, &CurlDriver::on_timer);
+  curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
+  curl_multi_setopt(multi_, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+  curl_multi_setopt(multi_, CURLMOPT_MAX_HOST_CONNECTIONS, connections);
+  curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, connections);
+}
+
+std::unique_ptr<Transfer> CurlDriver::start(TransportRequest request) {
+  CHECK(!is_inside_curl_);
+  auto exchange = std::make_unique<CurlExchange>(*this, std::move(request));
+  if (is_shut_down_) {
+    exchange->fail(Errc::shutting_down, "shutting down");
+  } else if (!options_.policy.may_ask(exchange->url())) {
+    options_.refused_connections.add();
+    exchange->fail(Errc::policy_refused, "the address is private and not allowed");
+  } else if (take_room(*exchange)) {
+    launch(*exchange);
+  } else if (queue_.size() >= kMaxQueued) {
+    options_.overloads.add();
+    exchange->fail(Errc::overloaded, "too many requests wait for a connection");
+  } else {
+    queue_.push_back(exchange.get());
+    exchange->wait_in_queue();
+  }
+  return exchange;
+}
+
+bool CurlDriver::take_room(const CurlExchange& exchange) {
+  if (connecting_ >= kMaxConnecting) return false;
+  TransferBudget& budget = options_.budget;
+  if (budget.try_take(exchange.is_bulk())) return true;
+  budget.wait(budget_member_);
+  return budget.try_take(exchange.is_bulk());
+}
+
+void CurlDriver::launch(CurlExchange& exchange) {
+  if (multi_ == nullptr) make_multi();
+  CURL* easy = exchange.prepare();
+  running_.insert(&exchange);
+  ++connecting_;
+  if (easy == nullptr || curl_multi_add_handle(multi_, easy) != CURLM_OK)
+    exchange.fail(Errc::upstream_failed, "libcurl does not take the request");
+}
+
+// In their order, but a bulk transfer that finds no room lets the short ones behind it pass.
+void CurlDriver::launch_queued() {
+  if (is_shut_down_) return;
+  for (auto at = queue_.begin(); at != queue_.end() && connecting_ < kMaxConnecting;) {
+    CurlExchange* exchange = *at;
+    if (!take_room(*exchange)) {
+      ++at;
+      continue;
+    }
+    queue_.erase(at);
+    launch(*exchange);
+    at = queue_.begin();  // a launch that fails comes back here
+  }
+}
+
+void CurlDriver::take_out(CurlExchange& exchange) {
+  CHECK(!is_inside_curl_);
+  if (running_.erase(&exchange) > 0) {
+    exchange.leave_connecting();
+    options_.budget.give_back(exchange.is_bulk());
+    if (exchange.easy() != nullptr) curl_multi_remove_handle(multi_, exchange.easy());
+  } else {
+    std::erase(queue_, &exchange);
+  }
+  launch_queued();
+}
+
+bool CurlDriver::may_open(const Url& url, const sockaddr& address) const {
+  std::optional<Address> binary = Address::of(address);
+  if (binary && options_.policy.may_dial(url, *binary, port_of(address))) return true;
+  options_.refused_connections.add();
+  return false;
+}
+
+void CurlDriver::shut_down() {
+  is_shut_down_ = true;
+  fail_all(Error{Errc::shutting_down, "shutting down"});
+}
+
+void CurlDriver::fail_all(const Error& error) {
+  std::vector<CurlExchange*> all(queue_.begin(), queue_.end());
+  all.insert(all.end(), running_.begin(), running_.end());
+  for (CurlExchange* exchange : all) exchange->fail(error.code, error.message);
+}
+
+int CurlDriver::on_timer(CURLM*, long timeout_ms, void* driver) {
+  auto* self = static_cast<CurlDriver*>(driver);
+  if (timeout_ms < 0) {
+    self->timer_.cancel();
+  } else {
+    // Zero is right: the timer never fires inside this callback.
+    self->timer_.start(Duration(timeout_ms), [self] { self->drive(CURL_SOCKET_TIMEOUT, 0); });
+  }
+  return 0;
+}
+
+int CurlDriver::on_socket(CURL*, curl_socket_t fd, int what, void* driver, void*) {
+  auto* self = static_cast<CurlDriver*>(driver);
+  if (what == CURL_POLL_REMOVE) {
+    // The descriptor is curl's and may come straight back as another's: nothing of it is kept.
+    self->watches_.erase(fd);
+  } else {
+    self->watch(fd, what);
+  }
+  return 0;
+}
+
+void CurlDriver::watch(curl_socket_t fd, int what) {
+  std::unique_ptr<PollWatch>& watch = watches_[fd];
+  if (!watch) {
+    auto on_ready = [this, fd](int mask, bool is_error) {
+      int flags = 0;
+      if ((mask & PollWatch::kReadable) != 0) flags |= CURL_CSELECT_IN;
+      if ((mask & PollWatch::kWritable) != 0) flags |= CURL_CSELECT_OUT;
+      if (is_error) flags = CURL_CSELECT_ERR;
+      drive(fd, flags);
+    };
+    watch = std::make_unique<PollWatch>(loop_, "curl socket", fd, std::move(on_ready));
+  }
+  int mask = 0;
+  if (what == CURL_POLL_IN || what == CURL_POLL_INOUT) mask |= PollWatch::kReadable;
+  if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT) mask |= PollWatch::kWritable;
+  watch->want(mask);
+}
+
+void CurlDriver::drive(curl_socket_t fd, int mask) {
+  int running = 0;
+  is_inside_curl_ = true;
+  CURLMcode code = curl_multi_socket_action(multi_, fd, mask, &running);
+  is_inside_curl_ = false;
+  collect();
+  if (code != CURLM_OK) {
+    loop_.logger().error("upstream {}: libcurl failed: {}", options_.upstream, curl_multi_strerror(code));
+    std::deque<CurlExchange*> queued = std::exchange(queue_, {});
+    fail_all(Error{Errc::upstream_failed, "libcurl failed"});
+    curl_multi_cleanup(std::exchange(multi_, nullptr));
+    watches_.clear();
+    queue_ = std::move(queued);
+  }
+  launch_queued();
+}
+
+void CurlDriver::collect() {
+  int left = 0;
+  while (CURLMsg* message = curl_multi_info_read(multi_, &left)) {
+    if (message->msg != CURLMSG_DONE) continue;
+    CURLcode result = message->data.result;
+    CurlExchange* exchange = nullptr;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
+    curl_multi_remove_handle(multi_, message->easy_handle);
+    running_.erase(exchange);
+    exchange->leave_connecting();
+    options_.budget.give_back(exchange->is_bulk());
+    exchange->end(result);
+  }
+}
+
+}  // namespace entrepot::upstream

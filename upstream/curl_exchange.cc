@@ -1,0 +1,207 @@
+#include "upstream/curl_exchange.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "upstream/curl_driver.h"
+
+namespace entrepot::upstream {
+namespace {
+
+constexpr size_t kPauseAbove = 1024 * 1024;
+constexpr size_t kResumeBelow = 512 * 1024;
+
+bool is_broken_connection(CURLcode result) {
+  return result == CURLE_GOT_NOTHING || result == CURLE_RECV_ERROR || result == CURLE_SEND_ERROR;
+}
+
+}  // namespace
+
+CurlExchange::CurlExchange(CurlDriver& driver, TransportRequest request)
+    : driver_(driver), request_(std::move(request)), deadline_(driver.loop(), "curl exchange") {}
+
+CurlExchange::~CurlExchange() {
+  if (state_ != State::ended) driver_.take_out(*this);
+  wake(false);
+}
+
+Task<Result<ResponseHead>> CurlExchange::head() {
+  while (!has_head_ && state_ != State::ended) {
+    Completion<bool> woken;
+    waiter_ = &woken;
+    bool is_alive = co_await woken;
+    if (!is_alive) co_return entrepot::fail(Errc::cancelled, "cancelled");
+  }
+  if (!has_head_) co_return entrepot::fail(*failure_);
+  co_return std::move(*head_);
+}
+
+Task<Result<std::string>> CurlExchange::read() {
+  while (body_.is_empty() && state_ != State::ended) {
+    Completion<bool> woken;
+    waiter_ = &woken;
+    bool is_alive = co_await woken;
+    if (!is_alive) co_return entrepot::fail(Errc::cancelled, "cancelled");
+  }
+  if (!body_.is_empty()) {
+    std::string chunk = body_.take();
+    if (is_paused_ && body_.size() < kResumeBelow) resume();
+    co_return chunk;
+  }
+  if (failure_) co_return entrepot::fail(*failure_);
+  co_return std::string();
+}
+
+void CurlExchange::wait_in_queue() {
+  state_ = State::queued;
+  deadline_.start(driver_.options().header_timeout, [this] { on_deadline(); });
+}
+
+CURL* CurlExchange::prepare() {
+  state_ = State::connecting;
+  is_connecting_ = true;
+  deadline_.cancel();
+  easy_.reset(curl_easy_init());
+  if (!easy_ || !set_headers()) return nullptr;
+  set_options();
+  set_connection_options();
+  set_callbacks();
+  return easy_.get();
+}
+
+void CurlExchange::leave_connecting() {
+  if (std::exchange(is_connecting_, false)) driver_.has_connected();
+}
+
+void CurlExchange::end(CURLcode result) {
+  state_ = State::ended;
+  deadline_.cancel();
+  if (result != CURLE_OK && !failure_) {
+    broke_before_response_ = !has_response_ && is_broken_connection(result);
+    failure_ = error_of(result);
+  } else if (!has_head_ && !failure_) {
+    failure_ = error(Errc::upstream_failed, "no response");
+  }
+  easy_.reset();
+  headers_.reset();
+  wake(true);
+}
+
+void CurlExchange::fail(Errc code, std::string_view cause) {
+  failure_ = error(code, cause);
+  if (state_ != State::idle) driver_.take_out(*this);
+  end(CURLE_OK);
+}
+
+void CurlExchange::wake(bool is_alive) {
+  if (waiter_ != nullptr) std::exchange(waiter_, nullptr)->complete(is_alive);
+}
+
+void CurlExchange::resume() {
+  CHECK(!driver_.is_inside_curl());
+  is_paused_ = false;
+  last_byte_ = driver_.loop().clock().monotonic();
+  if (state_ != State::body) return;
+  // May deliver what curl holds, by on_body, before it returns; nobody waits for it now.
+  if (curl_easy_pause(easy_.get(), CURLPAUSE_CONT) != CURLE_OK)
+    fail(Errc::upstream_failed, "libcurl does not go on");
+}
+
+void CurlExchange::on_deadline() {
+  const CurlOptions& options = driver_.options();
+  if (state_ == State::queued) return fail(Errc::overloaded, "no connection became free");
+  if (state_ != State::body) return fail(Errc::upstream_timeout, "no response in time");
+  auto quiet = std::chrono::duration_cast<Duration>(driver_.loop().clock().monotonic() - last_byte_);
+  if (!is_paused_ && quiet >= options.stall_timeout) return fail(Errc::upstream_timeout, "the body stalled");
+  Duration left = is_paused_ ? options.stall_timeout : options.stall_timeout - quiet;
+  deadline_.start(left + Duration(1), [this] { on_deadline(); });
+}
+
+size_t CurlExchange::on_header(char* data, size_t size, size_t count, void* self) {
+  auto* exchange = static_cast<CurlExchange*>(self);
+  size_t bytes = size * count;
+  exchange->has_response_ = true;
+  HeadParser::State state = exchange->parser_.add_line({data, bytes});
+  if (state == HeadParser::State::bad) {
+    exchange->failure_ = exchange->error(Errc::upstream_failed, exchange->parser_.problem());
+    return 0;
+  }
+  if (state == HeadParser::State::complete && !exchange->has_head_) {
+    exchange->head_ = exchange->parser_.take();
+    exchange->has_head_ = true;
+    exchange->state_ = State::body;
+    exchange->last_byte_ = exchange->driver_.loop().clock().monotonic();
+    exchange->deadline_.start(exchange->driver_.options().stall_timeout,
+                              [exchange] { exchange->on_deadline(); });
+    exchange->wake(true);
+  }
+  return bytes;
+}
+
+size_t CurlExchange::on_body(char* data, size_t size, size_t count, void* self) {
+  auto* exchange = static_cast<CurlExchange*>(self);
+  size_t bytes = size * count;
+  if (exchange->body_.size() + bytes > kPauseAbove) {
+    exchange->is_paused_ = true;
+    return CURL_WRITEFUNC_PAUSE;
+  }
+  exchange->body_.append({data, bytes});
+  exchange->last_byte_ = exchange->driver_.loop().clock().monotonic();
+  exchange->wake(true);
+  return bytes;
+}
+
+curl_socket_t CurlExchange::on_open_socket(void* self, curlsocktype, curl_sockaddr* address) {
+  auto* exchange = static_cast<CurlExchange*>(self);
+  exchange->leave_connecting();
+  if (!exchange->driver_.may_open(exchange->url(), address->addr)) {
+    exchange->was_refused_ = true;
+    return CURL_SOCKET_BAD;
+  }
+  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+int CurlExchange::on_request(void* self, char*, char*, int, int) {
+  auto* exchange = static_cast<CurlExchange*>(self);
+  exchange->leave_connecting();
+  exchange->state_ = State::waiting;
+  exchange->deadline_.start(exchange->driver_.options().header_timeout,
+                            [exchange] { exchange->on_deadline(); });
+  return CURL_PREREQFUNC_OK;
+}
+
+CURLcode CurlExchange::on_ssl_context(CURL*, void* context, void* self) {
+  static_cast<CurlExchange*>(self)->driver_.options().ca.use_in(context);
+  return CURLE_OK;
+}
+
+Error CurlExchange::error(Errc code, std::string_view cause) const {
+  return Error{code, request_.url.authority() + ": " + std::string(cause)};
+}
+
+Error CurlExchange::error_of(CURLcode result) const {
+  std::string_view cause = curl_error_[0] != '\0' ? curl_error_ : curl_easy_strerror(result);
+  if (was_refused_ && result == CURLE_COULDNT_CONNECT)
+    return error(Errc::policy_refused, "the address is private and not allowed");
+  switch (result) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_PROXY:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CIPHER:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+      return error(Errc::upstream_unreachable, cause);
+    case CURLE_OPERATION_TIMEDOUT:
+      return error(Errc::upstream_timeout, "no connection in time");
+    default:
+      return error(Errc::upstream_failed, cause);
+  }
+}
+
+}  // namespace entrepot::upstream

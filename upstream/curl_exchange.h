@@ -1,0 +1,101 @@
+#pragma once
+
+#include <curl/curl.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/loop/timer.h"
+#include "base/task/completion.h"
+#include "upstream/chunk_queue.h"
+#include "upstream/transport.h"
+
+namespace entrepot::upstream {
+
+class CurlDriver;
+
+/// One transfer of a CurlDriver. Its own timer bounds every phase:
+///
+///     state       leaves by                                     bounded by
+///     idle        wait_in_queue, prepare, fail
+///     queued      prepare (the driver has room)                 header_timeout: overloaded
+///     connecting  the request is about to be sent               connect_timeout, by curl
+///     waiting     the head is there                             header_timeout: upstream_timeout
+///     body        curl is done                                  stall_timeout without a byte, unless paused
+///     ended       —
+///
+/// Any state goes to `ended` by fail(). Bytes that came before an error are read before the error is.
+class CurlExchange final : public Transfer {
+ public:
+  CurlExchange(CurlDriver& driver, TransportRequest request);
+  ~CurlExchange() override;
+
+  Task<Result<ResponseHead>> head() override;
+  Task<Result<std::string>> read() override;
+  bool may_be_sent_again() const override { return broke_before_response_; }
+  size_t waiting() const override { return body_.size(); }
+
+  // For the driver.
+  const Url& url() const { return request_.url; }
+  CURL* easy() const { return easy_.get(); }
+  bool is_bulk() const { return request_.is_bulk; }
+  void wait_in_queue();
+  /// The easy handle with all its options, for the multi handle; nullptr when there is none to be had.
+  CURL* prepare();
+  /// No longer one of the driver's connecting exchanges; again does nothing.
+  void leave_connecting();
+  /// curl is done, and the easy handle is out of the multi handle.
+  void end(CURLcode result);
+  /// Ends it early. Not inside curl's callbacks.
+  void fail(Errc code, std::string_view cause);
+
+ private:
+  enum class State { idle, queued, connecting, waiting, body, ended };
+  struct FreeEasy {
+    void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
+  };
+  struct FreeList {
+    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+  };
+
+  // curl's callbacks.
+  static size_t on_header(char* data, size_t size, size_t count, void* self);
+  static size_t on_body(char* data, size_t size, size_t count, void* self);
+  static curl_socket_t on_open_socket(void* self, curlsocktype purpose, curl_sockaddr* address);
+  static int on_request(void* self, char*, char*, int, int);
+  static CURLcode on_ssl_context(CURL*, void* context, void* self);
+
+  void set_options();
+  void set_connection_options();
+  void set_callbacks();
+  bool set_headers();
+  Error error_of(CURLcode result) const;
+  Error error(Errc code, std::string_view cause) const;
+  void resume();
+  void on_deadline();
+  void wake(bool is_alive);
+
+  CurlDriver& driver_;
+  const TransportRequest request_;
+  State state_ = State::idle;
+  std::unique_ptr<CURL, FreeEasy> easy_;
+  std::unique_ptr<curl_slist, FreeList> headers_;
+  char curl_error_[CURL_ERROR_SIZE] = "";
+  HeadParser parser_;
+  std::optional<ResponseHead> head_;
+  bool has_head_ = false;
+  ChunkQueue body_;
+  std::optional<Error> failure_;
+  bool is_connecting_ = false;
+  bool is_paused_ = false;
+  bool was_refused_ = false;
+  bool has_response_ = false;
+  bool broke_before_response_ = false;
+  Timer deadline_;
+  MonotonicTime last_byte_;
+  Completion<bool>* waiter_ = nullptr;  // one flow: head(), then read(); false = the transfer has gone
+};
+
+}  // namespace entrepot::upstream

@@ -1,0 +1,200 @@
+#include "upstream/registry_client.h"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "upstream/body.h"
+
+namespace entrepot::upstream {
+namespace {
+
+constexpr size_t kMaxManifest = 4 * 1024 * 1024;
+constexpr size_t kMaxErrorBody = 64 * 1024;
+
+// Indexes first and no wildcard: Docker Hub gives a child manifest, or a schema 1 one, for other lists.
+constexpr const char* kManifestTypes =
+    "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, "
+    "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, "
+    "application/vnd.oci.artifact.manifest.v1+json";
+
+// The first code of an OCI error body; "" when it is none.
+std::string error_code_in(const std::string& body) {
+  nlohmann::json json = nlohmann::json::parse(body, nullptr, false);
+  if (!json.is_object() || !json.contains("errors") || !json["errors"].is_array() || json["errors"].empty())
+    return {};
+  const nlohmann::json& first = json["errors"].front();
+  if (!first.is_object() || !first.contains("code") || !first["code"].is_string()) return {};
+  return first["code"].get<std::string>();
+}
+
+// The body of a blob, as Registry promises it.
+class TransferBody final : public BlobBody {
+ public:
+  TransferBody(Answer answer, std::string prefix) : answer_(std::move(answer)), prefix_(std::move(prefix)) {}
+
+  std::optional<uint64_t> size() const override { return answer_.head.content_length; }
+  Task<Result<std::string>> read() override {
+    std::string prefix = prefix_;  // the body may go while we wait
+    Result<std::string> chunk = co_await answer_.transfer->read();
+    if (!chunk) chunk.error().message.insert(0, prefix);
+    co_return chunk;
+  }
+
+ private:
+  Answer answer_;
+  std::string prefix_;
+};
+
+}  // namespace
+
+RegistryClient::RegistryClient(const Upstream& upstream, EventLoop& loop, Transport& transport,
+                               Tokens& tokens, CredentialSource& credentials)
+    : upstream_(upstream),
+      loop_(loop),
+      requester_(upstream, transport),
+      authorizer_(upstream, tokens, credentials) {}
+
+std::string RegistryClient::full_name(const std::string& repository) const {
+  bool is_short = upstream_.settings.adds_library && repository.find('/') == std::string::npos;
+  return is_short ? "library/" + repository : repository;
+}
+
+Ask RegistryClient::manifest_ask(Method method, const std::string& repository,
+                                 const Reference& reference) const {
+  std::string name = full_name(repository);
+  std::string text = to_text(reference);
+  std::string path = "/v2/" + name + "/manifests/" + text;
+  return Ask{method,          RequestKind::manifest, std::move(name),
+             std::move(text), std::move(path),       kManifestTypes};
+}
+
+Ask RegistryClient::blob_ask(const std::string& repository, const Digest& digest) const {
+  std::string name = full_name(repository);
+  std::string path = "/v2/" + name + "/blobs/" + digest.text();
+  return Ask{Method::get, RequestKind::blob, std::move(name), digest.text(), std::move(path), "*/*"};
+}
+
+Error RegistryClient::error(const Ask& ask, Errc code, std::string_view cause) const {
+  return Error{code, upstream_.settings.name + ": " + ask.what() + ": " + std::string(cause)};
+}
+
+Task<Result<Answer>> RegistryClient::ask(const Ask& ask) {
+  if (!is_repository_name(ask.repository))
+    co_return fail(error(ask, Errc::name_invalid, "not a repository name"));
+  Result<Pass> pass = co_await authorizer_.first(ask.repository);
+  for (int tries = 1; pass; ++tries) {
+    Secret authorization = pass->authorization;
+    Result<Answer> answer = co_await requester_.ask(ask, std::move(authorization));
+    bool is_final = !answer || answer->is_elsewhere || !Authorizer::wants_another(answer->head, *pass);
+    if (is_final) co_return answer;
+    if (tries == Authorizer::kMaxTries) co_return fail(error(ask, Errc::denied, "denied again and again"));
+    answer->transfer.reset();  // it would keep a connection from the token service
+    const ResponseHead& head = answer->head;
+    Pass shown = std::move(*pass);
+    pass = co_await authorizer_.next(ask.repository, head, shown);
+  }
+  co_return fail(std::move(pass).error());
+}
+
+Task<Result<Answer>> RegistryClient::ask_for_content(const Ask& ask) {
+  Result<Answer> answer = co_await this->ask(ask);
+  if (!answer) co_return fail(std::move(answer).error());
+  if (answer->head.status != 200) {
+    Answer& refused = *answer;
+    Error error = co_await refusal(ask, refused);
+    co_return fail(std::move(error));
+  }
+  ENTREPOT_CO_TRY(check_content(ask, answer->head));
+  co_return answer;
+}
+
+Status RegistryClient::check_content(const Ask& ask, const ResponseHead& head) const {
+  std::string type = media_type_of(head);
+  if (type == "text/html" || type == "application/xhtml+xml")
+    return fail(error(ask, Errc::upstream_failed, "the answer is a web page"));
+  if (is_encoded(head)) return fail(error(ask, Errc::upstream_failed, "the answer has a Content-Encoding"));
+  if (ask.kind != RequestKind::manifest) return {};
+  if (head.all("content-type").size() > 1)
+    return fail(error(ask, Errc::upstream_failed, "the answer has two Content-Types"));
+  if (head.content_length.value_or(0) > kMaxManifest)
+    return fail(error(ask, Errc::upstream_failed, "a manifest larger than 4 MiB"));
+  return {};
+}
+
+Task<Error> RegistryClient::refusal(const Ask& ask, Answer& answer) {
+  int status = answer.head.status;
+  std::string cause = "status " + std::to_string(status) + (answer.is_elsewhere ? " after a redirect" : "");
+  if (status == 429) {
+    Error limited = error(ask, Errc::upstream_rate_limited, cause);
+    limited.retry_after_seconds = retry_after_seconds(answer.head, loop_.clock().wall());
+    co_return limited;
+  }
+  if (status == 401 || status == 403) co_return error(ask, Errc::denied, cause);
+  if (status != 404) co_return error(ask, Errc::upstream_failed, cause);
+  Errc unknown = ask.kind == RequestKind::blob ? Errc::blob_unknown : Errc::manifest_unknown;
+  if (ask.method == Method::head) co_return error(ask, unknown, cause);
+  Transfer& body = *answer.transfer;
+  Result<std::string> text = co_await read_whole(body, kMaxErrorBody);
+  bool has_no_such_name = text && error_code_in(*text) == "NAME_UNKNOWN";
+  co_return error(ask, has_no_such_name ? Errc::name_unknown : unknown, cause);
+}
+
+Task<Result<ManifestHead>> RegistryClient::head_manifest(std::string repository, Reference reference) {
+  const Ask ask = manifest_ask(Method::head, repository, reference);
+  Result<Answer> answer = co_await this->ask(ask);
+  if (!answer) co_return fail(std::move(answer).error());
+  int status = answer->head.status;
+  // A target that was signed for GET, or a registry that does not know HEAD.
+  if (status == 405 || (answer->is_elsewhere && (status == 401 || status == 403)))
+    co_return co_await head_by_get(std::move(repository), std::move(reference));
+  if (status != 200) {
+    Answer& refused = *answer;
+    Error error = co_await refusal(ask, refused);
+    co_return fail(std::move(error));
+  }
+  ENTREPOT_CO_TRY(check_content(ask, answer->head));
+  ManifestHead head;
+  head.media_type = media_type_of(answer->head);
+  head.size = answer->head.content_length;
+  std::optional<std::string_view> digest = answer->head.only("docker-content-digest");
+  if (digest) head.digest = Digest::parse(*digest);
+  if (!head.digest && std::holds_alternative<Digest>(reference)) head.digest = std::get<Digest>(reference);
+  if (!head.digest) co_return co_await head_by_get(std::move(repository), std::move(reference));
+  co_return head;
+}
+
+Task<Result<ManifestHead>> RegistryClient::head_by_get(std::string repository, Reference reference) {
+  const Digest* asked = std::get_if<Digest>(&reference);
+  DigestAlgorithm algorithm = asked != nullptr ? asked->algorithm() : DigestAlgorithm::sha256;
+  Result<ManifestBody> body = co_await get_manifest(std::move(repository), std::move(reference));
+  if (!body) co_return fail(std::move(body).error());
+  ManifestHead head;
+  head.digest = Digest::of(algorithm, body->bytes);
+  head.media_type = std::move(body->media_type);
+  head.size = body->bytes.size();
+  co_return head;
+}
+
+Task<Result<ManifestBody>> RegistryClient::get_manifest(std::string repository, Reference reference) {
+  const Ask ask = manifest_ask(Method::get, repository, reference);
+  Result<Answer> answer = co_await ask_for_content(ask);
+  if (!answer) co_return fail(std::move(answer).error());
+  Transfer& transfer = *answer->transfer;
+  Result<std::string> bytes = co_await read_whole(transfer, kMaxManifest);
+  if (!bytes) co_return fail(error(ask, bytes.error().code, bytes.error().message));
+  ManifestBody body;
+  body.bytes = std::move(*bytes);
+  body.media_type = media_type_of(answer->head);
+  co_return body;
+}
+
+Task<Result<std::unique_ptr<BlobBody>>> RegistryClient::get_blob(std::string repository, Digest digest) {
+  const Ask ask = blob_ask(repository, digest);
+  Result<Answer> answer = co_await ask_for_content(ask);
+  if (!answer) co_return fail(std::move(answer).error());
+  std::string prefix = upstream_.settings.name + ": " + ask.what() + ": ";
+  std::unique_ptr<BlobBody> body = std::make_unique<TransferBody>(std::move(*answer), std::move(prefix));
+  co_return body;
+}
+
+}  // namespace entrepot::upstream

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/secret.h"
+
+namespace entrepot::upstream {
+
+/// Who may see what is fetched, and with which credential it is fetched (docs: "access" of an upstream).
+enum class Access { anonymous, shared };          // public and passthrough come with access control
+enum class Auth { automatic, anonymous, basic };  // ecr comes with ECR
+
+/// One configured registry, as the configuration gave it, checked. Immutable, shared by all loops.
+struct Settings {
+  std::string name;  // "docker.io"
+  std::vector<std::string> aliases;
+  std::string url;  // base URL, no trailing slash; may carry a path prefix
+  bool is_default = false;
+  bool adds_library = false;  // Docker Hub: one-component names get `library/`
+  Auth auth = Auth::automatic;
+  Access access = Access::anonymous;
+  std::string username;
+  std::string password_file;  // read when needed, read again when it changed
+  std::string password_env;   // name of a variable
+  std::string ca_file;        // PEM; instead of the system's
+  std::string proxy;          // "" = none, "env", or a URL
+  Duration connect_timeout{10'000};
+  Duration header_timeout{30'000};  // from the request's end to the head of the final answer, each hop
+  Duration tag_ttl{60'000};
+  int max_connections = 32;
+  std::vector<std::string> trusted_realms;  // host[:port]
+  std::vector<std::string> allow_private;   // CIDRs
+};
+
+}  // namespace entrepot::upstream

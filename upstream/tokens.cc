@@ -1,0 +1,159 @@
+#include "upstream/tokens.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/loop/call_on.h"
+#include "upstream/body.h"
+#include "upstream/token_response.h"
+
+namespace entrepot::upstream {
+namespace {
+
+constexpr size_t kMaxTokenAnswer = 1024 * 1024;
+constexpr size_t kMaxParameter = 4 * 1024;
+
+TransportRequest request_for(Url url, Secret authorization) {
+  TransportRequest request{Method::get, std::move(url), "application/json", std::move(authorization),
+                           false,       false};
+  return request;
+}
+
+// "repository:a:pull repository:b:pull" → one parameter for each (distribution's docs/spec/auth/token.md).
+Result<Url> token_url(const Url& realm, std::string_view service, std::string_view scopes) {
+  std::vector<Url::Parameter> parameters;
+  if (!service.empty()) parameters.emplace_back("service", service);
+  while (!scopes.empty()) {
+    size_t end = std::min(scopes.find(' '), scopes.size());
+    if (end > 0) parameters.emplace_back("scope", scopes.substr(0, end));
+    scopes.remove_prefix(std::min(end + 1, scopes.size()));
+  }
+  return realm.with_parameters(parameters);
+}
+
+}  // namespace
+
+const TokenKeeper::Kept* TokenKeeper::find(const std::string& scope) {
+  auto found = kept_.find(scope);
+  if (found == kept_.end()) return nullptr;
+  if (found->second.end > loop_.clock().monotonic()) return &found->second;
+  kept_.erase(found);
+  return nullptr;
+}
+
+Task<std::optional<Token>> TokenKeeper::known(std::string scope) {
+  const Kept* kept = find(scope);
+  if (kept == nullptr) co_return std::nullopt;
+  Token token{kept->text, kept->serial, false};
+  co_return token;
+}
+
+Task<Result<Token>> TokenKeeper::get(TokenWish wish) {
+  if (const Kept* kept = find(wish.scope)) {
+    Token token{kept->text, kept->serial, false};
+    if (token.serial != wish.refused_serial) co_return token;
+    kept_.erase(wish.scope);
+  }
+  auto fetching = fetching_.find(wish.scope);
+  if (fetching != fetching_.end()) {
+    Waiter waiter;
+    fetching->second.push_back(&waiter);
+    co_return co_await waiter;
+  }
+  fetching_.emplace(wish.scope, std::vector<Waiter*>());
+  Result<Token> token = co_await fetch(wish);
+  std::vector<Waiter*> waiters = std::move(fetching_.extract(wish.scope).mapped());
+  for (Waiter* waiter : waiters) waiter->complete(token);
+  (token ? upstream_.metrics.tokens_granted : upstream_.metrics.tokens_failed).add();
+  co_return token;
+}
+
+Result<Url> TokenKeeper::realm_of(const TokenWish& wish) const {
+  const std::string& name = upstream_.settings.name;
+  if (wish.realm.size() + wish.service.size() + wish.requested_scope.size() > kMaxParameter)
+    return entrepot::fail(Errc::policy_refused, name + ": a challenge that is too long");
+  Result<Url> realm = Url::parse(wish.realm);
+  if (!realm)
+    return entrepot::fail(Errc::policy_refused, name + ": the challenge's realm: " + realm.error().message);
+  RealmTrust trust = judge_realm(upstream_.base, *realm, upstream_.trusted_realms);
+  if (trust == RealmTrust::refused)
+    return entrepot::fail(Errc::policy_refused, name + ": the realm " + realm->authority() + " is not https");
+  if (trust == RealmTrust::anonymous && has_credential(upstream_.settings))
+    return entrepot::fail(Errc::policy_refused,
+                          name + ": the realm " + realm->authority() + " is not trusted with the credential");
+  return realm;
+}
+
+Task<Result<Token>> TokenKeeper::fetch(const TokenWish& wish) {
+  Result<Url> realm = realm_of(wish);
+  if (!realm) {
+    upstream_.metrics.realms_rejected.add();
+    co_return entrepot::fail(realm.error());
+  }
+  Secret authorization;
+  if (has_credential(upstream_.settings)) {
+    Result<Secret> basic = co_await credentials_.basic();
+    if (!basic) co_return entrepot::fail(basic.error());
+    authorization = std::move(*basic);
+  }
+  const std::string prefix = upstream_.settings.name + ": token service " + realm->authority() + ": ";
+  Result<Url> url =
+      token_url(*realm, wish.service, wish.requested_scope.empty() ? wish.scope : wish.requested_scope);
+  if (!url) co_return entrepot::fail(url.error().code, prefix + url.error().message);
+
+  upstream_.logger.debug("upstream {}: GET {}", upstream_.settings.name, url->text_without_query());
+  std::unique_ptr<Transfer> transfer =
+      transport_.start(request_for(std::move(*url), std::move(authorization)));
+  Result<ResponseHead> head = co_await transfer->head();
+  upstream_.metrics.count_request(RequestKind::token, head ? head->status : 0);
+  if (!head) co_return entrepot::fail(head.error().code, prefix + head.error().message);
+  if (head->status != 200) co_return entrepot::fail(refusal(*head, *realm));
+  Transfer& body = *transfer;
+  Result<std::string> text = co_await read_whole(body, kMaxTokenAnswer);
+  if (!text) co_return entrepot::fail(text.error().code, prefix + text.error().message);
+  Result<TokenGrant> grant = parse_token_response(*text, loop_.clock().wall());
+  if (!grant) co_return entrepot::fail(grant.error().code, prefix + grant.error().message);
+  Token token{std::move(grant->token), next_serial_++, true};
+  keep(wish.scope, token, grant->lifetime);
+  co_return token;
+}
+
+Error TokenKeeper::refusal(const ResponseHead& head, const Url& realm) const {
+  Error error{Errc::upstream_failed, upstream_.settings.name + ": token service " + realm.authority() +
+                                         " answered with status " + std::to_string(head.status)};
+  if (head.status == 429) {
+    error.code = Errc::upstream_rate_limited;
+    error.retry_after_seconds = retry_after_seconds(head, loop_.clock().wall());
+  } else if (head.status == 401 || head.status == 403) {
+    error.code = has_credential(upstream_.settings) ? Errc::upstream_refused_credential : Errc::denied;
+  }
+  return error;
+}
+
+void TokenKeeper::keep(const std::string& scope, const Token& token, Duration lifetime) {
+  MonotonicTime now = loop_.clock().monotonic();
+  if (kept_.size() >= kMaxTokens) {
+    std::erase_if(kept_, [&](const auto& entry) { return entry.second.end <= now; });
+    if (kept_.size() >= kMaxTokens)
+      kept_.erase(std::ranges::min_element(kept_, {}, [](const auto& entry) { return entry.second.end; }));
+  }
+  kept_[scope] = Kept{token.text, token.serial, now + lifetime};
+}
+
+Task<std::optional<Token>> Tokens::known(std::string scope) {
+  const Home& home = home_of(scope);
+  auto start = [keeper = home.keeper, scope = std::move(scope)]() mutable {
+    return keeper->known(std::move(scope));
+  };
+  co_return co_await call_on<std::optional<Token>>(*home.loop, loop_, std::move(start));
+}
+
+Task<Result<Token>> Tokens::get(TokenWish wish) {
+  const Home& home = home_of(wish.scope);
+  auto start = [keeper = home.keeper, wish = std::move(wish)]() mutable {
+    return keeper->get(std::move(wish));
+  };
+  co_return co_await call_on<Result<Token>>(*home.loop, loop_, std::move(start));
+}
+
+}  // namespace entrepot::upstream

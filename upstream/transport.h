@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "base/secret.h"
+#include "base/task/task.h"
+#include "upstream/response_head.h"
+#include "upstream/url.h"
+
+namespace entrepot::upstream {
+
+enum class Method { get, head };
+
+struct TransportRequest {
+  Method method = Method::get;
+  Url url;
+  std::string accept;                // value of Accept; "" = none
+  Secret authorization;              // value of Authorization; empty = none
+  bool on_fresh_connection = false;  // never on a kept one
+  bool is_bulk = false;              // may be long: leaves connections to the short ones
+};
+
+/// One HTTP exchange that runs. Owned by the flow that waits for it; destroying it ends it at once, and a
+/// flow that still waits gets `cancelled`. Lives on one loop, and not longer than its transport.
+class Transfer {
+ public:
+  virtual ~Transfer() = default;
+  /// The head of the final response, redirects being final. Once.
+  virtual Task<Result<ResponseHead>> head() = 0;
+  /// The next bytes of the body, at most 512 KiB; empty at its proper end. While more than 1 MiB waits
+  /// nothing is taken from the connection.
+  virtual Task<Result<std::string>> read() = 0;
+  /// After an error: the connection broke before the first byte of a response, so an idempotent request may
+  /// go again.
+  virtual bool may_be_sent_again() const = 0;
+  /// Bytes that have come and wait to be read.
+  virtual size_t waiting() const = 0;
+};
+
+/// How requests get to one upstream and what it refers to. A seam: tests use one that is scripted. It follows
+/// no redirect, answers no challenge, remembers nothing but connections; the connect policy is part of it.
+/// One per upstream and loop.
+///
+/// Errors: upstream_unreachable, upstream_timeout, upstream_failed, policy_refused, overloaded (too many
+/// wait), shutting_down. Their messages name the host and the cause.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual std::unique_ptr<Transfer> start(TransportRequest request) = 0;
+  /// Ends all transfers with shutting_down; later ones end at once.
+  virtual void shut_down() = 0;
+};
+
+}  // namespace entrepot::upstream
