@@ -9,8 +9,8 @@ namespace entrepot {
 
 }  // namespace entrepot
 
-#define CHECK(condition)                                                        \
-  do {                                                                          \
-    if (!(condition)) [[unlikely]]                                              \
-      ::entrepot::check_failed(__FILE__, __LINE__, #condition);                 \
+#define CHECK(condition)                                        \
+  do {                                                          \
+    if (!(condition)) [[unlikely]]                              \
+      ::entrepot::check_failed(__FILE__, __LINE__, #condition); \
   } while (false)

@@ -8,8 +8,9 @@ using Duration = std::chrono::milliseconds;
 using MonotonicTime = std::chrono::steady_clock::time_point;
 using WallTime = std::chrono::system_clock::time_point;
 
-/// The two clocks, as a seam for tests. Ages and deadlines are measured by the monotonic one; only what is kept across
-/// a restart (when a tag was checked) and what others must read (log lines) is wall time. Thread-safe.
+/// The two clocks, as a seam for tests. Ages and deadlines are measured by the monotonic one; only what is
+/// kept across a restart (when a tag was checked) and what others must read (log lines) is wall time.
+/// Thread-safe.
 class Clock {
  public:
   virtual ~Clock() = default;

@@ -11,15 +11,15 @@
 
 namespace entrepot {
 
-/// The algorithms a digest may have here (OCI image-spec descriptor.md, "Registered algorithms"). The values are
-/// on disk (first byte of a digest's index key): never renumber.
+/// The algorithms a digest may have here (OCI image-spec descriptor.md, "Registered algorithms"). The values
+/// are on disk (first byte of a digest's index key): never renumber.
 enum class DigestAlgorithm : uint8_t { sha256 = 1, sha512 = 2 };
 
 std::string_view name_of(DigestAlgorithm algorithm);
 constexpr size_t size_of(DigestAlgorithm algorithm) { return algorithm == DigestAlgorithm::sha256 ? 32 : 64; }
 
-/// A content digest, always valid: it can only be made from correct text or from a hash's raw bytes. A value, 65
-/// bytes, cheap to copy. File names and URLs are built from `text()` and `hex()` alone.
+/// A content digest, always valid: it can only be made from correct text or from a hash's raw bytes. A value,
+/// 65 bytes, cheap to copy. File names and URLs are built from `text()` and `hex()` alone.
 class Digest {
  public:
   /// Parses "sha256:<64 lower-case hex>" or "sha512:<128 lower-case hex>", nothing else.

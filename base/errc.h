@@ -47,11 +47,12 @@ enum class LogLevel { debug, info, warn, error };
 
 struct ErrcInfo {
   Errc code;
-  std::string_view label;     // metric label and `reason` in logs; stable
-  int http_status;            // what a client of the data listener gets
-  std::string_view oci_code;  // distribution-spec v1.1 "Error Codes", or UNKNOWN/UNAVAILABLE as registries use them
+  std::string_view label;  // metric label and `reason` in logs; stable
+  int http_status;         // what a client of the data listener gets
+  std::string_view
+      oci_code;  // distribution-spec v1.1 "Error Codes", or UNKNOWN/UNAVAILABLE as registries use them
   LogLevel level;
-  bool retryable;             // the same request may succeed soon without anybody doing anything
+  bool retryable;  // the same request may succeed soon without anybody doing anything
 };
 
 const ErrcInfo& describe(Errc code);

@@ -9,7 +9,8 @@ struct evp_md_ctx_st;
 
 namespace entrepot {
 
-/// A running SHA-256 or SHA-512 (OpenSSL's EVP). Owned by one job at a time; movable between threads, not shared.
+/// A running SHA-256 or SHA-512 (OpenSSL's EVP). Owned by one job at a time; movable between threads, not
+/// shared.
 class Hasher {
  public:
   explicit Hasher(DigestAlgorithm algorithm);

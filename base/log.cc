@@ -26,8 +26,8 @@ bool is_plain(std::string_view text) {
   return true;
 }
 
-// What a client sent may hold anything: control characters and bytes above ASCII are escaped, so that a line stays a
-// line and a terminal is not spoken to. JSON's escapes are right for both formats.
+// What a client sent may hold anything: control characters and bytes above ASCII are escaped, so that a line
+// stays a line and a terminal is not spoken to. JSON's escapes are right for both formats.
 void append_escaped(std::string& line, std::string_view text) {
   for (char c : text.substr(0, kMaxValueLength)) {
     auto byte = static_cast<unsigned char>(c);

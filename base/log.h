@@ -22,8 +22,9 @@ struct LogField {
   std::variant<std::string_view, int64_t> value;
 };
 
-/// Writes lines to a descriptor from a thread of its own, so that a slow or blocked sink never holds a loop up: at most
-/// 8192 lines wait, what comes then is dropped and counted. Made by main, passed by reference; any thread.
+/// Writes lines to a descriptor from a thread of its own, so that a slow or blocked sink never holds a loop
+/// up: at most 8192 lines wait, what comes then is dropped and counted. Made by main, passed by reference;
+/// any thread.
 ///
 /// Secrets never come here: not an Authorization header, not a token, not the query of a redirect's URL.
 class Logger {

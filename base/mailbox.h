@@ -6,9 +6,9 @@
 
 namespace entrepot {
 
-/// An unbounded queue from many threads to one, without locks, so that posting never blocks an event loop. Who posts
-/// bounds what he posts: every message here belongs to a request, a fill or a job, and those are bounded.
-/// First in, first out for each sender.
+/// An unbounded queue from many threads to one, without locks, so that posting never blocks an event loop.
+/// Who posts bounds what he posts: every message here belongs to a request, a fill or a job, and those are
+/// bounded. First in, first out for each sender.
 template <class T>
 class Mailbox {
  public:

@@ -36,8 +36,9 @@ class Gauge {
   prometheus::Gauge* gauge_;
 };
 
-/// All metrics of the process, rendered in Prometheus' text format. Made by main, passed by reference. Asking for a
-/// counter takes a lock: ask when constructing, never per request. Labels never hold a repository or a client.
+/// All metrics of the process, rendered in Prometheus' text format. Made by main, passed by reference. Asking
+/// for a counter takes a lock: ask when constructing, never per request. Labels never hold a repository or a
+/// client.
 class Metrics {
  public:
   Metrics();

@@ -7,8 +7,8 @@
 
 #include "base/digest.h"
 
-// The names of the distribution-spec v1.1 ("Pulling manifests"): what may stand in a URL, a file name or an index
-// key is checked here and nowhere else.
+// The names of the distribution-spec v1.1 ("Pulling manifests"): what may stand in a URL, a file name or an
+// index key is checked here and nowhere else.
 
 namespace entrepot {
 

@@ -6,8 +6,8 @@
 
 #include "base/errc.h"
 
-// Result<T> is how every function of ours that can fail says so; our code does not throw. The message is made by
-// the one who knows most: it names the upstream, repository and digest, and never holds a secret.
+// Result<T> is how every function of ours that can fail says so; our code does not throw. The message is made
+// by the one who knows most: it names the upstream, repository and digest, and never holds a secret.
 
 namespace entrepot {
 
@@ -36,21 +36,21 @@ Error system_error(std::string what, int errno_value);
 #define ENTREPOT_CONCAT(a, b) ENTREPOT_CONCAT_(a, b)
 
 // Statements for plain functions (coroutines write the two lines out, see base/task/README.md).
-#define ENTREPOT_TRY(expression)                                          \
-  do {                                                                    \
-    auto entrepot_try_result = (expression);                              \
+#define ENTREPOT_TRY(expression)                                                               \
+  do {                                                                                         \
+    auto entrepot_try_result = (expression);                                                   \
     if (!entrepot_try_result) return ::entrepot::fail(std::move(entrepot_try_result).error()); \
   } while (false)
 
-#define ENTREPOT_TRY_ASSIGN(declaration, expression)                                  \
-  auto ENTREPOT_CONCAT(entrepot_try_, __LINE__) = (expression);                       \
-  if (!ENTREPOT_CONCAT(entrepot_try_, __LINE__))                                      \
+#define ENTREPOT_TRY_ASSIGN(declaration, expression)                                      \
+  auto ENTREPOT_CONCAT(entrepot_try_, __LINE__) = (expression);                           \
+  if (!ENTREPOT_CONCAT(entrepot_try_, __LINE__))                                          \
     return ::entrepot::fail(std::move(ENTREPOT_CONCAT(entrepot_try_, __LINE__)).error()); \
   declaration = std::move(*ENTREPOT_CONCAT(entrepot_try_, __LINE__))
 
 // The same inside a coroutine, for an expression without co_await.
-#define ENTREPOT_CO_TRY(expression)                                       \
-  do {                                                                    \
-    auto entrepot_try_result = (expression);                              \
+#define ENTREPOT_CO_TRY(expression)                                                               \
+  do {                                                                                            \
+    auto entrepot_try_result = (expression);                                                      \
     if (!entrepot_try_result) co_return ::entrepot::fail(std::move(entrepot_try_result).error()); \
   } while (false)

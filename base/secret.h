@@ -6,8 +6,8 @@
 
 namespace entrepot {
 
-/// Text that must not be printed: a password, a token. It has no conversion and no stream operator; `reveal()` is the
-/// only way to the text and easy to search for. The memory is overwritten when it goes.
+/// Text that must not be printed: a password, a token. It has no conversion and no stream operator;
+/// `reveal()` is the only way to the text and easy to search for. The memory is overwritten when it goes.
 class Secret {
  public:
   Secret() = default;

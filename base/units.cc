@@ -13,13 +13,17 @@ struct SizeUnit {
 };
 constexpr uint64_t kKi = 1024;
 constexpr std::array kSizeUnits = {
-    SizeUnit{"", 1},          SizeUnit{"B", 1},
-    SizeUnit{"kB", 1000},     SizeUnit{"KB", 1000},
-    SizeUnit{"MB", 1000'000}, SizeUnit{"GB", 1000'000'000},
+    SizeUnit{"", 1},
+    SizeUnit{"B", 1},
+    SizeUnit{"kB", 1000},
+    SizeUnit{"KB", 1000},
+    SizeUnit{"MB", 1000'000},
+    SizeUnit{"GB", 1000'000'000},
     SizeUnit{"TB", 1000'000'000'000},
-    SizeUnit{"KiB", kKi},     SizeUnit{"MiB", kKi * kKi},
-    SizeUnit{"GiB", kKi * kKi * kKi},
-    SizeUnit{"TiB", kKi * kKi * kKi * kKi},
+    SizeUnit{"KiB", kKi},
+    SizeUnit{"MiB", kKi* kKi},
+    SizeUnit{"GiB", kKi* kKi* kKi},
+    SizeUnit{"TiB", kKi* kKi* kKi* kKi},
 };
 
 struct DurationUnit {

@@ -112,7 +112,8 @@ class Cache {
 
   /// BLOCKING. The part of `digest`, empty, with room reserved for `size` bytes (0 = not known: it reserves
   /// in steps as it grows). Evicts to make room, for at most a second. disk_full when there is none: the
-  /// object is then not stored. REQUIRES: no other part of this digest is open (a digest has one fill).
+  /// object is then not stored; overloaded while an earlier part of the digest is placed and its commit not
+  /// done. REQUIRES: no other part of this digest is open (a digest has one fill).
   Result<std::unique_ptr<Part>> open_part(const Digest& digest, uint64_t size);
   /// Queues `commit` for the index writer, which takes all that waits into one transaction. `done` runs on
   /// the writer's thread when it is durable, or has failed.

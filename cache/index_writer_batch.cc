@@ -192,6 +192,7 @@ void IndexWriter::adopt(const Adopted& adopted) {
   if (adopted.replaced_bytes) around_.open_files.removed(adopted.digest, *adopted.replaced_bytes);
   around_.open_files.adopt(adopted.digest, use);
   around_.blobs.settle(adopted.digest);
+  around_.parts.set_committed(adopted.digest, placed->second.generation);
   placed_.erase(placed);
 }
 

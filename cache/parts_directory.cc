@@ -51,6 +51,11 @@ void PartsDirectory::set_placed(const Digest& digest, uint64_t generation) {
   if (is_current(digest, generation)) entries_[digest].state = PartState::placed;
 }
 
+void PartsDirectory::set_committed(const Digest& digest, uint64_t generation) {
+  std::lock_guard lock(mutex_);
+  if (is_current(digest, generation)) entries_[digest].state = PartState::committed;
+}
+
 Status PartsDirectory::remove(const Digest& digest, uint64_t generation) {
   std::lock_guard lock(mutex_);
   if (!is_current(digest, generation)) return {};

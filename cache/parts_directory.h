@@ -18,10 +18,12 @@ namespace entrepot::cache {
 /// The names under `parts/`, `<algorithm>-<hex>`, and who has them. All functions are BLOCKING; the mutex is
 /// taken by disk-pool threads and the index writer only.
 ///
-///     (no entry) --create--> open --set_placed--> placed --remove--> (no entry)
-///                             |  \--remove (discarded)--> (no entry)
-///                             \--left--> idle --create--> open (the old file is thrown away)
-///                                         \--remove_idle (evicted)--> (no entry)
+///     (no entry) --create--> open --set_placed--> placed --set_committed--> committed --remove--> (no entry)
+///                             |  \                   \--remove (withdrawn)--> (no entry)
+///                             |   \--remove (discarded)--> (no entry)
+///                             \--left--> idle --remove_idle (evicted)--> (no entry)
+///
+/// `create` takes over from idle and from committed: the old name goes, with it an idle part's file.
 ///
 /// A generation tells two parts of one digest apart: what is said late of an earlier one is no news of the
 /// later.
@@ -41,6 +43,8 @@ class PartsDirectory {
   /// commit not settled: its name is what recovery would find it by.
   Result<Created> create(const Digest& digest);
   void set_placed(const Digest& digest, uint64_t generation);
+  /// Its blob is durable: recovery does not need the name any more.
+  void set_committed(const Digest& digest, uint64_t generation);
   /// Discarded, committed or withdrawn: the name is removed.
   Status remove(const Digest& digest, uint64_t generation);
   /// Closed with its file kept for the next who asks; `use` owns its bytes. `sequence` is its place in the
@@ -59,7 +63,7 @@ class PartsDirectory {
   Status remove_idle(const Digest& digest);
 
  private:
-  enum class PartState { open, placed, idle };
+  enum class PartState { open, placed, committed, idle };
   struct Entry {
     PartState state = PartState::open;
     uint64_t generation = 0;

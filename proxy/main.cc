@@ -24,8 +24,9 @@ void print_errors(const std::vector<config::ConfigError>& errors, bool wants_jso
   for (const config::ConfigError& error : errors) print(stderr, "entrepot: " + config::to_text(error) + "\n");
 }
 
-// Buffers of some hundred KiB come and go with every piece of a fill. By default each would be a mapping of its own: a
-// system call, its pages faulted in anew, and a lock on the address space for which an event loop would sleep.
+// Buffers of some hundred KiB come and go with every piece of a fill. By default each would be a mapping of
+// its own: a system call, its pages faulted in anew, and a lock on the address space for which an event loop
+// would sleep.
 void keep_buffers_on_the_heap() {
   constexpr int kLargest = 32 * 1024 * 1024;
   mallopt(M_MMAP_THRESHOLD, kLargest);

@@ -47,7 +47,7 @@ Task<Result<Answer>> Requester::ask(const Ask& ask, Secret authorization) {
 }
 
 Task<Result<Answer>> Requester::send(const Ask& ask, Url url, Secret authorization) {
-  for (bool is_again : {false, true}) {
+  for (bool is_again = false;; is_again = true) {
     upstream_.logger.debug("upstream {}: {} {}", upstream_.settings.name,
                            ask.method == Method::get ? "GET" : "HEAD", url.text_without_query());
     std::unique_ptr<Transfer> transfer = transport_.start(request_for(ask, url, authorization, is_again));
@@ -59,7 +59,6 @@ Task<Result<Answer>> Requester::send(const Ask& ask, Url url, Secret authorizati
     }
     if (is_again || !transfer->may_be_sent_again()) co_return entrepot::fail(named(ask, head.error()));
   }
-  co_return entrepot::fail(Errc::internal, "not reached");
 }
 
 Result<Url> Requester::next_hop(const Url& from, const ResponseHead& head) {

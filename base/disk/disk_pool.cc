@@ -18,8 +18,8 @@ constexpr std::chrono::seconds kSlowJob{2};
 
 }  // namespace
 
-// Submitters are event loops, which must not wait for a lock: a loop pushes onto a lock-free box and wakes with an atomic.
-// Workers take turns (the mutex is theirs alone) to empty the box into the queue.
+// Submitters are event loops, which must not wait for a lock: a loop pushes onto a lock-free box and wakes
+// with an atomic. Workers take turns (the mutex is theirs alone) to empty the box into the queue.
 class ThreadedDiskPool::Threads {
  public:
   Threads(size_t count, Logger& logger, Metrics& metrics)

@@ -9,8 +9,8 @@
 
 namespace entrepot {
 
-/// Where blocking work goes: file operations, index look-ups, hashing. A seam: tests use a pool they step by hand.
-/// Any thread may submit. A job owns what it touches; nobody can cancel it once it is in.
+/// Where blocking work goes: file operations, index look-ups, hashing. A seam: tests use a pool they step by
+/// hand. Any thread may submit. A job owns what it touches; nobody can cancel it once it is in.
 class DiskPool {
  public:
   using Job = std::move_only_function<void()>;
@@ -21,7 +21,8 @@ class DiskPool {
   virtual void submit(const char* name, Job job) = 0;
 };
 
-/// The real pool: `threads` threads (4 to 8) and one queue. Joins in the destructor, after running what was submitted.
+/// The real pool: `threads` threads (4 to 8) and one queue. Joins in the destructor, after running what was
+/// submitted.
 class ThreadedDiskPool final : public DiskPool {
  public:
   ThreadedDiskPool(size_t threads, Logger& logger, Metrics& metrics);

@@ -6,8 +6,9 @@
 
 namespace entrepot {
 
-// `pending` counts what was submitted and has not finished. Who raises it from zero starts a run on the pool; the run goes
-// on until it has brought it back to zero. So at most one run exists, and it alone drains the box.
+// `pending` counts what was submitted and has not finished. Who raises it from zero starts a run on the pool;
+// the run goes on until it has brought it back to zero. So at most one run exists, and it alone drains the
+// box.
 class DiskStrand::State : public std::enable_shared_from_this<State> {
  public:
   explicit State(DiskPool& pool) : pool_(pool) {}

@@ -10,7 +10,8 @@
 
 namespace entrepot {
 
-/// A leaf for flows on `loop`: runs `work()` in the pool and gives back what it returned. `work` owns all it touches.
+/// A leaf for flows on `loop`: runs `work()` in the pool and gives back what it returned. `work` owns all it
+/// touches.
 ///
 ///     Result<Entry> entry = co_await run_on_disk(pool, loop, "look-up", std::move(work));
 template <class Work, class T = std::invoke_result_t<Work>>

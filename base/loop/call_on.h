@@ -22,9 +22,9 @@ Task<void> answer_from(Start start, EventLoop& asker, Completion<T>& answer) {
 
 }  // namespace detail
 
-/// Runs `start()`, which makes a Task<T>, on `home` and gives back its value on `asker`, the loop that the caller runs on.
-/// `start` and the value are moved between the threads; they must hold nothing that belongs to one of them. The asking
-/// frame stays suspended until the answer is there, so references to it stay good.
+/// Runs `start()`, which makes a Task<T>, on `home` and gives back its value on `asker`, the loop that the
+/// caller runs on. `start` and the value are moved between the threads; they must hold nothing that belongs
+/// to one of them. The asking frame stays suspended until the answer is there, so references to it stay good.
 template <class T, class Start>
 Task<T> call_on(EventLoop& home, EventLoop& asker, Start start) {
   if (&home == &asker) {

@@ -21,11 +21,12 @@ namespace entrepot {
 
 class StallWatch;
 
-/// One libuv loop and its thread. Everything that belongs to a loop (connections, transfers, timers, flows, its share of
-/// the fills) is touched by its thread alone; other threads `post` to it.
+/// One libuv loop and its thread. Everything that belongs to a loop (connections, transfers, timers, flows,
+/// its share of the fills) is touched by its thread alone; other threads `post` to it.
 ///
-/// Life: constructed by main; `run()` on its own thread until `stop()`; destroyed, with every other loop's thread ended,
-/// after the owners of its timers and watches. Mail that was posted too late is destroyed unrun.
+/// Life: constructed by main; `run()` on its own thread until `stop()`; destroyed, with every other loop's
+/// thread ended, after the owners of its timers and watches. Mail that was posted too late is destroyed
+/// unrun.
 class EventLoop {
  public:
   using Job = std::move_only_function<void()>;
@@ -37,7 +38,8 @@ class EventLoop {
 
   /// Serves until `stop()`. The calling thread becomes the loop's.
   void run();
-  /// Any thread. `run` returns when what was posted before has run. REQUIRES: flows() == 0, else they never end.
+  /// Any thread. `run` returns when what was posted before has run. REQUIRES: flows() == 0, else they never
+  /// end.
   void stop();
 
   /// Any thread: `job` runs on the loop's thread, after what this thread posted before. Never blocks.
@@ -49,7 +51,9 @@ class EventLoop {
   int flows() const { return flows_; }
 
   int index() const { return index_; }
-  bool is_current_thread() const { return std::this_thread::get_id() == thread_.load(std::memory_order_relaxed); }
+  bool is_current_thread() const {
+    return std::this_thread::get_id() == thread_.load(std::memory_order_relaxed);
+  }
   const Clock& clock() const { return clock_; }
   Logger& logger() const { return logger_; }
   /// "libuv 1.44.2"
@@ -57,8 +61,8 @@ class EventLoop {
   /// For the wrappers in this folder and the curl driver.
   uv_loop_s* uv() const { return uv_.get(); }
 
-  /// Every libuv callback of ours runs inside one of these: it names the work for the stall watch and, when the outermost
-  /// ends, resumes the flows that became ready.
+  /// Every libuv callback of ours runs inside one of these: it names the work for the stall watch and, when
+  /// the outermost ends, resumes the flows that became ready.
   class Callback {
    public:
     Callback(EventLoop& loop, const char* name);

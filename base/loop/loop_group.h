@@ -9,8 +9,8 @@
 
 namespace entrepot {
 
-/// All event loops of the process, each on its thread. Made by main. What is shared between loops by key (a digest, a
-/// tag, a token's scope, an upstream host) has a home loop here.
+/// All event loops of the process, each on its thread. Made by main. What is shared between loops by key (a
+/// digest, a tag, a token's scope, an upstream host) has a home loop here.
 class LoopGroup {
  public:
   /// REQUIRES: 1 ≤ count ≤ 64. The loops are made but do not run yet.
@@ -20,8 +20,9 @@ class LoopGroup {
 
   /// Starts one thread per loop.
   void start();
-  /// Any thread that is none of the loops'. Waits until no loop has a flow (their owners have been told to end), then
-  /// stops and joins them all: together, because a flow on one may wait for an answer from another.
+  /// Any thread that is none of the loops'. Waits until no loop has a flow (their owners have been told to
+  /// end), then stops and joins them all: together, because a flow on one may wait for an answer from
+  /// another.
   void stop();
 
   size_t size() const { return loops_.size(); }

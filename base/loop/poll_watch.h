@@ -6,8 +6,9 @@ namespace entrepot {
 
 class EventLoop;
 
-/// Watches a descriptor that somebody else owns for being readable or writable, level-triggered. Destroy it before the
-/// descriptor is closed; the descriptor is out of the poll when the destructor returns. Loop's thread only.
+/// Watches a descriptor that somebody else owns for being readable or writable, level-triggered. Destroy it
+/// before the descriptor is closed; the descriptor is out of the poll when the destructor returns. Loop's
+/// thread only.
 class PollWatch {
  public:
   // The bits of a mask, as libuv has them.
@@ -15,7 +16,8 @@ class PollWatch {
   static constexpr int kWritable = 2;
   static constexpr int kDisconnect = 4;  // the peer has gone; cheap to leave armed while sending
 
-  /// `on_ready(mask, is_error)` is called with what is so. It may destroy the watch. `name` is for the stall watch.
+  /// `on_ready(mask, is_error)` is called with what is so. It may destroy the watch. `name` is for the stall
+  /// watch.
   using Ready = std::move_only_function<void(int mask, bool is_error)>;
   PollWatch(EventLoop& loop, const char* name, int fd, Ready on_ready);
   ~PollWatch();

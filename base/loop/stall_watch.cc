@@ -1,16 +1,20 @@
 #include "base/loop/stall_watch.h"
 
-#include <sys/resource.h>
+#include <fcntl.h>
+#include <time.h>
 
 #include <chrono>
+#include <cstdio>
 
 namespace entrepot {
 namespace {
 
 #ifdef ENTREPOT_SANITIZED
-constexpr int64_t kMaxCpuMicroseconds = 100'000;
+constexpr std::chrono::milliseconds kMaxCpu{100};
+constexpr std::chrono::milliseconds kMaxSleep{10};
 #else
-constexpr int64_t kMaxCpuMicroseconds = 10'000;
+constexpr std::chrono::milliseconds kMaxCpu{10};
+constexpr std::chrono::milliseconds kMaxSleep{1};
 #endif
 
 Labels kind(int loop_index, const char* name) {
@@ -18,6 +22,10 @@ Labels kind(int loop_index, const char* name) {
 }
 constexpr char kMetric[] = "entrepot_loop_stalls_total";
 constexpr char kHelp[] = "Iterations of an event loop that took too long, by kind";
+
+int64_t microseconds(std::chrono::nanoseconds duration) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+}
 
 }  // namespace
 
@@ -27,22 +35,39 @@ StallWatch::StallWatch(int loop_index, Logger& logger, Metrics& metrics)
       cpu_stalls_(metrics.counter(kMetric, kHelp, kind(loop_index, "cpu"))),
       blocking_stalls_(metrics.counter(kMetric, kHelp, kind(loop_index, "blocked"))) {}
 
-StallWatch::Usage StallWatch::usage_of_this_thread() {
-  rusage usage{};
-  getrusage(RUSAGE_THREAD, &usage);
-  auto microseconds = [](const timeval& t) { return t.tv_sec * 1'000'000L + t.tv_usec; };
-  return {microseconds(usage.ru_utime) + microseconds(usage.ru_stime), usage.ru_nvcsw};
+StallWatch::Nanoseconds StallWatch::cpu_time() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + Nanoseconds(time.tv_nsec);
 }
 
-void StallWatch::begin() { has_woken_ = false; }
+// The second number of schedstat: nanoseconds in which the thread could have run and had no processor.
+StallWatch::Nanoseconds StallWatch::time_in_run_queue() const {
+  char text[128];
+  ssize_t size = ::pread(schedstat_.get(), text, sizeof text - 1, 0);
+  if (size <= 0) return {};
+  text[size] = '\0';
+  unsigned long long running = 0;
+  unsigned long long queued = 0;
+  if (std::sscanf(text, "%llu %llu", &running, &queued) != 2) return {};
+  return Nanoseconds(queued);
+}
+
+void StallWatch::begin() {
+  has_woken_ = false;
+  schedstat_.reset(::open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC));
+}
 
 // The first callback after the poll takes the reading: the poll itself may sleep.
 MonotonicTime StallWatch::callback_begins() {
   if (!has_woken_) {
     has_woken_ = true;
-    at_wake_ = usage_of_this_thread();
+    queued_at_wake_ = time_in_run_queue();
+    woke_at_ = std::chrono::steady_clock::now();
+    cpu_at_wake_ = cpu_time();
     longest_ = {};
     longest_name_ = "";
+    return woke_at_;
   }
   return std::chrono::steady_clock::now();
 }
@@ -57,15 +82,16 @@ void StallWatch::callback_ends(const char* name, MonotonicTime begun) {
 void StallWatch::before_poll() {
   if (!has_woken_) return;
   has_woken_ = false;
-  Usage now = usage_of_this_thread();
-  int64_t cpu = now.cpu_microseconds - at_wake_.cpu_microseconds;
-  long switches = now.voluntary_switches - at_wake_.voluntary_switches;
-  bool used_too_much = cpu > kMaxCpuMicroseconds;
-  if (!used_too_much && switches == 0) return;
-  (used_too_much ? cpu_stalls_ : blocking_stalls_).add();
-  logger_.warn("loop {} stalled: {} us of CPU, {} voluntary switches; longest callback {} took {} us", loop_index_, cpu,
-               switches, longest_name_,
-               std::chrono::duration_cast<std::chrono::microseconds>(longest_).count());
+  Nanoseconds cpu = cpu_time() - cpu_at_wake_;
+  Nanoseconds slept = std::chrono::steady_clock::now() - woke_at_ - cpu;
+  // Without schedstat (a restricted /proc) being preempted can't be told from sleeping, and only CPU time is
+  // judged.
+  if (slept > kMaxSleep)
+    slept = schedstat_.is_open() ? slept - (time_in_run_queue() - queued_at_wake_) : Nanoseconds(0);
+  if (cpu <= kMaxCpu && slept <= kMaxSleep) return;
+  (cpu > kMaxCpu ? cpu_stalls_ : blocking_stalls_).add();
+  logger_.warn("loop {} stalled: {} us of CPU, asleep for {} us; longest callback {} took {} us", loop_index_,
+               microseconds(cpu), microseconds(slept), longest_name_, microseconds(longest_));
 }
 
 }  // namespace entrepot

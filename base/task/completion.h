@@ -15,8 +15,9 @@ namespace entrepot {
 ///     connection.send(head, sent);                // the pump keeps a pointer
 ///     Result<size_t> result = co_await sent;
 ///
-/// Lives on one loop; `complete` is called there, exactly once, also when the work was cancelled: the pump finishes
-/// early with Errc::cancelled, and the flow runs on. So whoever holds the pointer always lets go of it by completing.
+/// Lives on one loop; `complete` is called there, exactly once, also when the work was cancelled: the pump
+/// finishes early with Errc::cancelled, and the flow runs on. So whoever holds the pointer always lets go of
+/// it by completing.
 template <class T>
 class Completion {
  public:

@@ -5,9 +5,9 @@
 
 namespace entrepot {
 
-/// The coroutines of one thread that may go on. Flows are resumed from here alone, by the loop, between callbacks: so
-/// no flow runs inside another's leaf, and the stack stays flat however many steps are ready at once.
-/// One per event loop; only its thread touches it.
+/// The coroutines of one thread that may go on. Flows are resumed from here alone, by the loop, between
+/// callbacks: so no flow runs inside another's leaf, and the stack stays flat however many steps are ready at
+/// once. One per event loop; only its thread touches it.
 class ReadyQueue {
  public:
   /// The queue of this thread's loop. REQUIRES: called on a loop's thread (or under a Scope in a test).

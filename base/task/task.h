@@ -9,9 +9,10 @@
 #include "base/check.h"
 #include "base/task/ready_queue.h"
 
-// Task<T>: a flow, written as a coroutine. README.md in this folder has the subset of the language that flows keep to
-// on g++ 12, and why. In short: `co_await` stands alone in a statement, its arguments are names or std::move(name), no
-// lambda is a coroutine, no parameter is an rvalue reference, and a suspended frame is never destroyed.
+// Task<T>: a flow, written as a coroutine. README.md in this folder has the subset of the language that flows
+// keep to on g++ 12, and why. In short: `co_await` stands alone in a statement, its arguments are names or
+// std::move(name), no lambda is a coroutine, no parameter is an rvalue reference, and a suspended frame is
+// never destroyed.
 
 namespace entrepot {
 
@@ -64,9 +65,9 @@ struct TaskPromise<void> : TaskPromiseBase {
 
 }  // namespace detail
 
-/// A flow that has not been started, or runs. Starts when it is awaited, in the awaiting flow's place; a flow that
-/// finishes without waiting costs no turn of the loop. Move-only; the frame lives until the Task goes, and it may go only
-/// when the flow is done or was never started.
+/// A flow that has not been started, or runs. Starts when it is awaited, in the awaiting flow's place; a flow
+/// that finishes without waiting costs no turn of the loop. Move-only; the frame lives until the Task goes,
+/// and it may go only when the flow is done or was never started.
 template <class T>
 class [[nodiscard]] Task {
  public:
@@ -74,7 +75,8 @@ class [[nodiscard]] Task {
   using Handle = std::coroutine_handle<promise_type>;
 
   explicit Task(Handle handle) : handle_(handle) {}
-  Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)), is_started_(other.is_started_) {}
+  Task(Task&& other) noexcept
+      : handle_(std::exchange(other.handle_, nullptr)), is_started_(other.is_started_) {}
   Task& operator=(Task&&) = delete;
   ~Task() {
     if (!handle_) return;
@@ -112,14 +114,17 @@ inline Task<void> TaskPromise<void>::get_return_object() {
   return Task<void>(Task<void>::Handle::from_promise(*this));
 }
 
-// An rvalue-reference parameter dangles at the first suspension; a closure as first parameter is a lambda's own state,
-// which dies with the lambda. Both compile silently in standard C++, so both are refused here.
+// An rvalue-reference parameter dangles at the first suspension; a closure as first parameter is a lambda's
+// own state, which dies with the lambda. Both compile silently in standard C++, so both are refused here.
 template <class Argument>
-constexpr bool is_closure = requires { &std::remove_cvref_t<Argument>::operator(); };
+constexpr bool is_closure = requires {
+  &std::remove_cvref_t<Argument>::operator();
+};
 
 template <class... Arguments>
-constexpr bool coroutine_parameters_are_safe =
-    (!std::is_rvalue_reference_v<Arguments> && ...) && (!(std::is_reference_v<Arguments> && is_closure<Arguments>) && ...);
+constexpr bool coroutine_parameters_are_safe = (!std::is_rvalue_reference_v<Arguments> && ...) &&
+                                               (!(std::is_reference_v<Arguments> &&
+                                                  is_closure<Arguments>)&&...);
 
 }  // namespace detail
 }  // namespace entrepot

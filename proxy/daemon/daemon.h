@@ -5,8 +5,8 @@
 
 namespace entrepot::daemon {
 
-/// `entrepot serve`: serves until SIGTERM or SIGINT, drains, and gives back. A second signal cuts what is left. Errors: what
-/// kept it from starting. The calling thread becomes the one that waits for signals.
+/// `entrepot serve`: serves until SIGTERM or SIGINT, drains, and gives back. A second signal cuts what is
+/// left. Errors: what kept it from starting. The calling thread becomes the one that waits for signals.
 Status serve(const config::Config& config);
 
 }  // namespace entrepot::daemon

@@ -11,6 +11,7 @@ namespace {
 constexpr unsigned kMaxLoops = 16;
 constexpr size_t kDiskThreads = 4;
 constexpr mode_t kControlMode = 0600;
+constexpr size_t kMaxAdminConnections = 64;
 
 size_t loop_count(int configured) {
   if (configured > 0) return static_cast<size_t>(configured);
@@ -58,12 +59,14 @@ Parts::~Parts() {
   // Jobs and commits end while the loops they post to are still there.
   disk_.reset();
   server_.reset();
+  admin_server_.reset();
 }
 
 Result<std::unique_ptr<Parts>> Parts::make(const config::Config& config, Logger& logger) {
   std::unique_ptr<Parts> parts(new Parts(config, logger));
   ENTREPOT_TRY(parts->open_cache());
-  parts->loops_ = std::make_unique<LoopGroup>(loop_count(config.server.threads), parts->clock_, logger, parts->metrics_);
+  parts->loops_ =
+      std::make_unique<LoopGroup>(loop_count(config.server.threads), parts->clock_, logger, parts->metrics_);
   parts->disk_ = std::make_unique<ThreadedDiskPool>(kDiskThreads, logger, parts->metrics_);
   ENTREPOT_TRY(parts->make_upstreams());
   parts->make_pull_path();
@@ -75,7 +78,8 @@ Result<std::unique_ptr<Parts>> Parts::make(const config::Config& config, Logger&
 Status Parts::open_cache() {
   cache::Options options;
   options.directory = config_.cache.directory;
-  ENTREPOT_TRY_ASSIGN(options.max_size, config::resolve_size(config_.cache.max_size, config_.cache.directory));
+  ENTREPOT_TRY_ASSIGN(options.max_size,
+                      config::resolve_size(config_.cache.max_size, config_.cache.directory));
   options.min_free = config_.cache.min_free;
   options.offline = config_.cache.offline;
   ENTREPOT_TRY_ASSIGN(cache_, cache::Cache::open(std::move(options), clock_, logger_, metrics_));
@@ -98,11 +102,10 @@ void Parts::make_pull_path() {
   }
   std::vector<pull::Puller*> siblings = pointers(pullers_);
   for (pull::Puller* puller : siblings) puller->connect(siblings);
-  cache_->set_evict_listener([siblings](const Digest& digest) { pull::forget_everywhere(siblings, digest); });
 }
 
 void Parts::make_handlers() {
-  addressing_ = std::make_unique<registry::Addressing>(config_.upstreams);
+  addressing_ = std::make_unique<pull::Addressing>(config_.upstreams);
   admin::AdminHandler::Options admin_options;
   if (config_.admin.listen) admin_options.own_hosts.push_back(config_.admin.listen->host);
   for (size_t i = 0; i < loops_->size(); ++i) {
@@ -113,10 +116,15 @@ void Parts::make_handlers() {
     auto query = [&puller](Digest digest) { return state_of(puller, digest); };
     control_handlers_.push_back(std::make_unique<admin::ControlHandler>(health_, query));
   }
+  cache_->set_evict_listener([this](const Digest& digest) {
+    for (size_t i = 0; i < loops_->size(); ++i)
+      loops_->at(i).post([handler = registry_handlers_[i].get(), digest] { handler->forget(digest); });
+  });
 }
 
 Status Parts::add_listeners() {
   server_ = std::make_unique<http::Server>(*loops_, *disk_, metrics_, http::Server::Options{});
+  admin_server_ = std::make_unique<http::Server>(*loops_, *disk_, metrics_, http::Server::Options{});
   ENTREPOT_TRY(add_data_listeners());
   ENTREPOT_TRY(add_admin_listener());
   return add_control_listener();
@@ -129,7 +137,8 @@ Status Parts::add_data_listeners() {
   options.has_access_log = config_.log.access;
   std::vector<InheritedSocket> inherited = inherited_sockets();
   for (InheritedSocket& socket : inherited) {
-    ENTREPOT_TRY_ASSIGN(const http::Listener* listener, server_->add_inherited(std::move(socket.fd), options));
+    ENTREPOT_TRY_ASSIGN(const http::Listener* listener,
+                        server_->add_inherited(std::move(socket.fd), options));
     log_listener(*listener, "data");
   }
   if (!inherited.empty()) return {};
@@ -146,8 +155,9 @@ Status Parts::add_admin_listener() {
   http::Server::ListenerOptions options;
   options.handlers = as_handlers(admin_handlers_);
   options.has_access_log = false;
+  options.max_connections = kMaxAdminConnections;
   ENTREPOT_TRY_ASSIGN(http::Address address, http::parse_address(config_.admin.listen->text()));
-  ENTREPOT_TRY_ASSIGN(const http::Listener* listener, server_->add_listener(address, options));
+  ENTREPOT_TRY_ASSIGN(const http::Listener* listener, admin_server_->add_listener(address, options));
   log_listener(*listener, "admin");
   return {};
 }
@@ -156,9 +166,10 @@ Status Parts::add_control_listener() {
   http::Server::ListenerOptions options;
   options.handlers = as_handlers(control_handlers_);
   options.has_access_log = false;
+  options.max_connections = kMaxAdminConnections;
   options.unix_mode = kControlMode;
   ENTREPOT_TRY_ASSIGN(http::Address address, http::parse_address(config_.control.listen.text()));
-  ENTREPOT_TRY_ASSIGN(const http::Listener* listener, server_->add_listener(address, options));
+  ENTREPOT_TRY_ASSIGN(const http::Listener* listener, admin_server_->add_listener(address, options));
   log_listener(*listener, "control");
   return {};
 }
@@ -172,6 +183,7 @@ void Parts::log_listener(const http::Listener& listener, const char* name) {
 void Parts::start() {
   loops_->start();
   server_->start();
+  admin_server_->start();
   health_.set_ready();
 }
 
@@ -182,6 +194,7 @@ void Parts::drain(Duration timeout, std::move_only_function<void()> done) {
 
 void Parts::stop() {
   server_->shut_down();
+  admin_server_->shut_down();
   for (size_t i = 0; i < loops_->size(); ++i)
     loops_->at(i).post([client = clients_[i].get()] { client->shut_down(); });
   loops_->stop();

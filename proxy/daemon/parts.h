@@ -11,8 +11,8 @@
 #include "proxy/admin/health.h"
 #include "proxy/config/config.h"
 #include "proxy/http/server.h"
+#include "proxy/pull/addressing.h"
 #include "proxy/pull/puller.h"
-#include "proxy/registry/addressing.h"
 #include "proxy/registry/registry_handler.h"
 #include "upstream/client.h"
 
@@ -21,8 +21,8 @@ namespace entrepot::daemon {
 /// Everything the process is made of, in the order of making; the members go in the reverse. Main's thread.
 class Parts {
  public:
-  /// BLOCKING: opens the cache, loads certificates, binds the listeners. Nothing runs yet but the disk pool and the index
-  /// writer.
+  /// BLOCKING: opens the cache, loads certificates, binds the listeners. Nothing runs yet but the disk pool
+  /// and the index writer.
   static Result<std::unique_ptr<Parts>> make(const config::Config& config, Logger& logger);
   ~Parts();
 
@@ -57,13 +57,14 @@ class Parts {
   std::unique_ptr<LoopGroup> loops_;
   std::unique_ptr<ThreadedDiskPool> disk_;
   std::unique_ptr<upstream::Shared> upstreams_;
-  std::vector<std::unique_ptr<upstream::Client>> clients_;          // by loop, as all that follow
+  std::vector<std::unique_ptr<upstream::Client>> clients_;  // by loop, as all that follow
   std::vector<std::unique_ptr<pull::Puller>> pullers_;
-  std::unique_ptr<registry::Addressing> addressing_;
+  std::unique_ptr<pull::Addressing> addressing_;
   std::vector<std::unique_ptr<registry::RegistryHandler>> registry_handlers_;
   std::vector<std::unique_ptr<admin::AdminHandler>> admin_handlers_;
   std::vector<std::unique_ptr<admin::ControlHandler>> control_handlers_;
-  std::unique_ptr<http::Server> server_;
+  std::unique_ptr<http::Server> server_;        // the data listeners: drained
+  std::unique_ptr<http::Server> admin_server_;  // admin and control: answer until the end
   std::vector<std::string> data_addresses_;
 };
 

@@ -5,8 +5,8 @@
 
 namespace entrepot::daemon {
 
-/// SIGTERM and SIGINT as something to wait for, and a bell that other threads ring. Made by main's thread before any other
-/// thread, which inherit the blocked signals. SIGPIPE is ignored.
+/// SIGTERM and SIGINT as something to wait for, and a bell that other threads ring. Made by main's thread
+/// before any other thread, which inherit the blocked signals. SIGPIPE is ignored.
 class Signals {
  public:
   static Result<Signals> block();

@@ -9,8 +9,8 @@ namespace entrepot::daemon {
 
 std::string versions() {
   std::string text = ENTREPOT_VERSION;
-  for (const std::string& library : {EventLoop::library_version(), http::library_version(), upstream::library_version(),
-                                     cache::library_version()})
+  for (const std::string& library : {EventLoop::library_version(), http::library_version(),
+                                     upstream::library_version(), cache::library_version()})
     text += "\n" + library;
   return text;
 }

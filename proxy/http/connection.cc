@@ -197,7 +197,8 @@ ConnectionLine Connection::settle_end(const Request& request, BodyFraming framin
 
 bool Connection::step_answering() {
   if (is_warming_) return false;
-  Sender::Progress progress = sender_.pump(socket_.get(), slice_);
+  Look look = sender_.file() ? set_.cold_watch().look(set_.now()) : Look::samples;
+  Sender::Progress progress = sender_.pump(socket_.get(), slice_, look);
   if (progress == Sender::Progress::blocked) {
     wait_blocked();
     return false;
@@ -240,6 +241,7 @@ void Connection::start_warming() {
   is_warming_ = true;
   want(PollWatch::kDisconnect);
   set_.metrics().cold_windows.add();
+  set_.cold_watch().saw_cold(set_.now());
   auto job = [self = weak_from_this(), &loop = set_.loop(), file = sender_.file(),
               begin = sender_.cold_begin(), end = sender_.cold_end()]() mutable {
     bool is_readable = warm_window(file->get(), begin, end);

@@ -13,11 +13,13 @@ constexpr int kLoopIndexShift = 40;
 
 }  // namespace
 
-ConnectionSet::ConnectionSet(EventLoop& loop, DiskPool& disk, const Limits& limits, ServerMetrics& metrics)
+ConnectionSet::ConnectionSet(EventLoop& loop, DiskPool& disk, const Limits& limits, ServerMetrics& metrics,
+                             ColdWatch& cold_watch)
     : loop_(loop),
       disk_(disk),
       limits_(limits),
       metrics_(metrics),
+      cold_watch_(cold_watch),
       date_(loop.clock()),
       scratch_(std::make_unique<std::array<char, 64 * 1024>>()),
       last_request_id_(static_cast<uint64_t>(loop.index()) << kLoopIndexShift) {}

@@ -15,6 +15,7 @@
 #include "base/loop/timer.h"
 #include "base/unique_fd.h"
 #include "proxy/http/answer_head.h"
+#include "proxy/http/file_window.h"
 #include "proxy/http/limits.h"
 #include "proxy/http/parser.h"
 #include "proxy/http/server_metrics.h"
@@ -30,7 +31,8 @@ class Connection;
 /// thread only, but for `size()`.
 class ConnectionSet {
  public:
-  ConnectionSet(EventLoop& loop, DiskPool& disk, const Limits& limits, ServerMetrics& metrics);
+  ConnectionSet(EventLoop& loop, DiskPool& disk, const Limits& limits, ServerMetrics& metrics,
+                ColdWatch& cold_watch);
   ~ConnectionSet();
   ConnectionSet(const ConnectionSet&) = delete;
   ConnectionSet& operator=(const ConnectionSet&) = delete;
@@ -55,6 +57,7 @@ class ConnectionSet {
   DiskPool& disk() const { return disk_; }
   const Limits& limits() const { return limits_; }
   ServerMetrics& metrics() const { return metrics_; }
+  ColdWatch& cold_watch() const { return cold_watch_; }
   DateLine& date() { return date_; }
   FieldPool& fields() { return fields_; }
   std::array<char, 64 * 1024>& scratch() { return *scratch_; }
@@ -76,6 +79,7 @@ class ConnectionSet {
   DiskPool& disk_;
   const Limits& limits_;
   ServerMetrics& metrics_;
+  ColdWatch& cold_watch_;
   DateLine date_;
   FieldPool fields_;
   std::unique_ptr<std::array<char, 64 * 1024>> scratch_;

@@ -13,11 +13,12 @@
 
 namespace entrepot::http {
 
-/// An answer that is ready to go, made once and sent many times: the head's bytes without `Date`, `Connection` and the final
-/// empty line, and the body. Immutable, shared between connections of one loop or of many.
+/// An answer that is ready to go, made once and sent many times: the head's bytes without `Date`,
+/// `Connection` and the final empty line, and the body. Immutable, shared between connections of one loop or
+/// of many.
 struct CannedAnswer {
   int status = 200;
-  std::string head;        // "HTTP/1.1 200 OK\r\nContent-Type: …\r\nContent-Length: …\r\n"
+  std::string head;  // "HTTP/1.1 200 OK\r\nContent-Type: …\r\nContent-Length: …\r\n"
   std::string body;
 };
 std::shared_ptr<const CannedAnswer> make_canned(const Head& head, std::string body);
@@ -26,20 +27,20 @@ std::shared_ptr<const CannedAnswer> make_canned(const Head& head, std::string bo
 struct AccessNote {
   std::string upstream;
   std::string repository;
-  std::string reference;       // tag or digest
-  std::string cache_status;    // RFC 9211, without the cache's name
-  int64_t upstream_milliseconds = -1;   // -1 = no upstream was asked
+  std::string reference;               // tag or digest
+  std::string cache_status;            // RFC 9211, without the cache's name
+  int64_t upstream_milliseconds = -1;  // -1 = no upstream was asked
 };
 
-/// One request and the answer to it, from dispatch until the answer is finished. Created by the connection, given to the
-/// handler; loop's thread only. Exactly one of these ways:
+/// One request and the answer to it, from dispatch until the answer is finished. Created by the connection,
+/// given to the handler; loop's thread only. Exactly one of these ways:
 ///
 ///   send / send_canned / send_file            the whole answer at once; nothing further to do. The hit path.
 ///   start, then write_file / write any number of times, then finish or abort        for flows
 ///
-/// A HEAD request gets the head alone, whichever way is taken (start + finish for flows). The exchange outlives its client:
-/// when the connection breaks, every call still works, and `write…` gives `cancelled`. It must be finished, sent or aborted
-/// before the last reference goes, else the connection is cut.
+/// A HEAD request gets the head alone, whichever way is taken (start + finish for flows). The exchange
+/// outlives its client: when the connection breaks, every call still works, and `write…` gives `cancelled`.
+/// It must be finished, sent or aborted before the last reference goes, else the connection is cut.
 class Exchange {
  public:
   virtual ~Exchange() = default;
@@ -55,16 +56,17 @@ class Exchange {
   /// `length` bytes of `file` from `offset`, as the whole body.
   virtual void send_file(Head head, SharedFd file, uint64_t offset, uint64_t length) = 0;
 
-  /// Sends the head. `length`: the body's size; nothing = not known: chunked for HTTP/1.1; close-delimited for HTTP/1.0.
+  /// Sends the head. `length`: the body's size; nothing = not known: chunked for HTTP/1.1; close-delimited
+  /// for HTTP/1.0.
   virtual void start(Head head, std::optional<uint64_t> length) = 0;
-  /// Sends bytes [begin, end) of `file` as the next part of the body, at the client's pace. Gives back when they are
-  /// handed to the kernel. `cancelled` when the client left.
+  /// Sends bytes [begin, end) of `file` as the next part of the body, at the client's pace. Gives back when
+  /// they are handed to the kernel. `cancelled` when the client left.
   virtual Task<Status> write_file(SharedFd file, uint64_t begin, uint64_t end) = 0;
   virtual Task<Status> write(std::string bytes) = 0;
   /// The body is complete. REQUIRES: as many bytes as `length` said.
   virtual void finish() = 0;
-  /// The body cannot be completed: the connection is cut so that the client sees a short body (no last chunk, RST), never
-  /// padded. Before `start` it just closes.
+  /// The body cannot be completed: the connection is cut so that the client sees a short body (no last chunk,
+  /// RST), never padded. Before `start` it just closes.
   virtual void abort() = 0;
 };
 

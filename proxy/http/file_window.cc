@@ -13,7 +13,9 @@
 namespace entrepot::http {
 namespace {
 
-constexpr uint64_t kStride = 32 * 1024;
+constexpr uint64_t kSampleStride = 32 * 1024;
+constexpr uint64_t kPageStride = 4 * 1024;
+constexpr std::chrono::seconds kCarefulFor{2};
 constexpr size_t kReadBytes = 128 * 1024;
 
 bool is_byte_warm(int fd, uint64_t at) {
@@ -27,9 +29,10 @@ bool is_byte_warm(int fd, uint64_t at) {
 
 }  // namespace
 
-bool is_window_warm(int fd, uint64_t begin, uint64_t end) {
+bool is_window_warm(int fd, uint64_t begin, uint64_t end, Look look) {
   if (begin >= end) return true;
-  for (uint64_t at = begin; at < end; at += kStride)
+  const uint64_t stride = look == Look::samples ? kSampleStride : kPageStride;
+  for (uint64_t at = begin; at < end; at += stride)
     if (!is_byte_warm(fd, at)) return false;
   return is_byte_warm(fd, end - 1);
 }
@@ -45,6 +48,12 @@ bool warm_window(int fd, uint64_t begin, uint64_t end) {
     at += static_cast<uint64_t>(got);
   }
   return true;
+}
+
+Look ColdWatch::look(MonotonicTime now) const {
+  MonotonicTime::rep last = last_;
+  if (last == 0) return Look::samples;
+  return now - MonotonicTime(MonotonicTime::duration(last)) < kCarefulFor ? Look::every_page : Look::samples;
 }
 
 }  // namespace entrepot::http

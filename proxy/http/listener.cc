@@ -90,7 +90,7 @@ Listener::Listener(UniqueFd socket, std::string own_path)
 
 Listener::~Listener() {
   watch_.reset();
-  if (socket_.is_open() && !own_path_.empty()) unlink(own_path_.c_str());
+  if (!own_path_.empty()) unlink(own_path_.c_str());
 }
 
 void Listener::start(EventLoop& loop, ServerMetrics& metrics, HasRoom has_room, Accepted accepted) {
@@ -140,7 +140,6 @@ void Listener::stop_accepting() {
   accept_some();
   watch_.reset();
   pause_.reset();
-  if (!own_path_.empty()) unlink(own_path_.c_str());
   socket_.reset();
 }
 

@@ -12,19 +12,21 @@ namespace entrepot::http {
 
 enum class Method { get, head, post, put, patch, del, options, other };
 
-/// A request whose head has arrived whole and was accepted. Belongs to its connection; good until the response is finished.
+/// A request whose head has arrived whole and was accepted. Belongs to its connection; good until the
+/// response is finished.
 struct Request {
   Method method = Method::get;
-  std::string method_name;      // as sent; for logs and `other`
-  std::string target;           // origin-form, as sent: begins with '/'
-  std::string_view path;        // of target, before '?', not decoded
-  std::string_view query;       // after '?', not decoded
+  std::string method_name;                                   // as sent; for logs and `other`
+  std::string target;                                        // origin-form, as sent: begins with '/'
+  std::string_view path;                                     // of target, before '?', not decoded
+  std::string_view query;                                    // after '?', not decoded
   std::vector<std::pair<std::string, std::string>> headers;  // names as sent
-  int minor_version = 1;        // HTTP/1.x
+  int minor_version = 1;                                     // HTTP/1.x
   bool wants_keep_alive = true;
-  bool has_body = false;        // Content-Length > 0 or Transfer-Encoding: the body is not read, the connection will close
-  std::string peer;             // "127.0.0.1:40312", "unix"
-  uint64_t id = 0;              // of this request, for the log
+  bool has_body =
+      false;  // Content-Length > 0 or Transfer-Encoding: the body is not read, the connection will close
+  std::string peer;  // "127.0.0.1:40312", "unix"
+  uint64_t id = 0;   // of this request, for the log
 
   /// The first field of that name (case-insensitive), or nullptr.
   const std::string* header(std::string_view name) const;

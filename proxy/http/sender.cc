@@ -8,7 +8,6 @@
 #include <cerrno>
 
 #include "base/check.h"
-#include "proxy/http/file_window.h"
 
 namespace entrepot::http {
 namespace {
@@ -63,13 +62,13 @@ size_t Sender::gather(std::array<iovec, kMaxPieces>& pieces) const {
   return count;
 }
 
-Sender::Progress Sender::pump(int socket, uint64_t slice) {
+Sender::Progress Sender::pump(int socket, uint64_t slice, Look look) {
   while (true) {
     Progress progress = Progress::done;
     if (bytes_left() > 0) {
-      progress = send_bytes(socket);
+      progress = send_bytes(socket, look);
     } else if (file_) {
-      progress = send_file(socket, slice);
+      progress = send_file(socket, slice, look);
     } else {
       return Progress::done;
     }
@@ -77,9 +76,9 @@ Sender::Progress Sender::pump(int socket, uint64_t slice) {
   }
 }
 
-Sender::Progress Sender::send_bytes(int socket) {
+Sender::Progress Sender::send_bytes(int socket, Look look) {
   // The head may wait for the file's first bytes, but not for a disk.
-  bool more_follows = file_ && is_next_window_warm();
+  bool more_follows = file_ && is_next_window_warm(look);
   while (size_t left = bytes_left()) {
     std::array<iovec, kMaxPieces> pieces;
     msghdr message{};
@@ -98,18 +97,18 @@ Sender::Progress Sender::send_bytes(int socket) {
   return Progress::done;
 }
 
-bool Sender::is_next_window_warm() {
+bool Sender::is_next_window_warm(Look look) {
   if (file_at_ < warm_until_) return true;
   uint64_t end = std::min(file_at_ + kFileWindow, file_end_);
-  if (!is_window_warm(file_->get(), file_at_, end)) return false;
+  if (!is_window_warm(file_->get(), file_at_, end, look)) return false;
   warm_until_ = end;
   return true;
 }
 
-Sender::Progress Sender::send_file(int socket, uint64_t& slice) {
+Sender::Progress Sender::send_file(int socket, uint64_t& slice, Look look) {
   while (file_at_ < file_end_) {
     if (slice == 0) return Progress::slice_used;
-    if (!is_next_window_warm()) return Progress::cold;
+    if (!is_next_window_warm(look)) return Progress::cold;
     uint64_t wanted = std::min({slice, kMaxSendfileBytes, std::min(warm_until_, file_end_) - file_at_});
     auto offset = static_cast<off_t>(file_at_);
     ssize_t sent = sendfile(socket, file_->get(), &offset, wanted);

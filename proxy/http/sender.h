@@ -8,6 +8,7 @@
 
 #include "base/shared_fd.h"
 #include "proxy/http/exchange.h"
+#include "proxy/http/file_window.h"
 
 struct iovec;
 
@@ -41,7 +42,7 @@ class Sender {
 
   bool is_idle() const { return bytes_left() == 0 && !file_; }
   /// Sends to `socket`, of files at most `slice` bytes.
-  Progress pump(int socket, uint64_t slice);
+  Progress pump(int socket, uint64_t slice, Look look);
 
   const SharedFd& file() const { return file_; }
   uint64_t cold_begin() const { return file_at_; }
@@ -59,9 +60,9 @@ class Sender {
   size_t bytes_left() const;
   size_t gather(std::array<iovec, kMaxPieces>& pieces) const;
   std::array<std::string_view, kMaxPieces> views() const;
-  Progress send_bytes(int socket);
-  Progress send_file(int socket, uint64_t& slice);
-  bool is_next_window_warm();
+  Progress send_bytes(int socket, Look look);
+  Progress send_file(int socket, uint64_t& slice, Look look);
+  bool is_next_window_warm(Look look);
   void clear_bytes();
 
   std::shared_ptr<const CannedAnswer> canned_;

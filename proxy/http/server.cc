@@ -16,7 +16,7 @@ struct Server::Door {
 Server::Server(LoopGroup& loops, DiskPool& disk, Metrics& metrics, Options options)
     : loops_(loops), metrics_(metrics), limits_(options.limits) {
   for (size_t i = 0; i < loops.size(); ++i)
-    sets_.push_back(std::make_unique<ConnectionSet>(loops.at(i), disk, limits_, metrics_));
+    sets_.push_back(std::make_unique<ConnectionSet>(loops.at(i), disk, limits_, metrics_, cold_watch_));
 }
 
 Server::~Server() = default;

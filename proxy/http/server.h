@@ -12,6 +12,7 @@
 #include "base/loop/loop_group.h"
 #include "proxy/http/address.h"
 #include "proxy/http/exchange.h"
+#include "proxy/http/file_window.h"
 #include "proxy/http/limits.h"
 #include "proxy/http/listener.h"
 #include "proxy/http/server_metrics.h"
@@ -71,6 +72,7 @@ class Server {
   LoopGroup& loops_;
   ServerMetrics metrics_;
   const Limits limits_;
+  ColdWatch cold_watch_;
   std::vector<std::unique_ptr<ConnectionSet>> sets_;  // by loop
   std::vector<std::unique_ptr<Door>> doors_;
   std::atomic<bool> is_draining_{false};

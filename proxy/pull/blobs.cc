@@ -55,7 +55,8 @@ Task<Result<OpenBlob>> Blobs::join(Source source) {
   blob.file = joined->head.file;
   blob.size = joined->head.size;
   blob.outcome = joined->has_started_it ? Outcome::miss : Outcome::collapsed;
-  blob.fill.emplace(context_.loop, home, std::move(joined->fill), std::move(joined->head), joined->has_started_it);
+  blob.fill.emplace(context_.loop, home, std::move(joined->fill), std::move(joined->head),
+                    joined->has_started_it);
   co_return std::move(blob);
 }
 
@@ -68,7 +69,8 @@ Task<Result<BlobHead>> Blobs::head(cache::Repository repository, Digest digest) 
   if (registry == nullptr) co_return fail(Errc::name_unknown, "no such upstream: " + repository.upstream);
   Result<std::unique_ptr<upstream::BlobBody>> body = co_await registry->get_blob(repository.name, digest);
   if (!body) co_return fail(body.error());
-  if (!(*body)->size()) co_return fail(Errc::upstream_failed, "the upstream does not tell the size of " + digest.text());
+  if (!(*body)->size())
+    co_return fail(Errc::upstream_failed, "the upstream does not tell the size of " + digest.text());
   co_return BlobHead{*(*body)->size(), Outcome::miss};
 }
 

@@ -12,7 +12,7 @@ class Puller;
 struct OpenBlob {
   SharedFd file;
   std::optional<uint64_t> size;
-  std::optional<FillReader> fill;     // set: read where it says
+  std::optional<FillReader> fill;  // set: read where it says
   Outcome outcome = Outcome::hit;
 };
 
@@ -27,8 +27,8 @@ class Blobs {
   Blobs(Context& context, Puller& puller) : context_(context), puller_(puller) {}
 
   Task<Result<OpenBlob>> open(cache::Repository repository, Digest digest);
-  /// What a HEAD tells. Starts no fill: an uncached blob's size comes from the manifest that names it, else from the head of
-  /// the upstream's answer.
+  /// What a HEAD tells. Starts no fill: an uncached blob's size comes from the manifest that names it, else
+  /// from the head of the upstream's answer.
   Task<Result<BlobHead>> head(cache::Repository repository, Digest digest);
 
  private:

@@ -9,7 +9,8 @@
 
 namespace entrepot::pull {
 
-/// What the parts of one loop's pull path stand on. Made by main, one per loop; everything in it outlives the loop.
+/// What the parts of one loop's pull path stand on. Made by main, one per loop; everything in it outlives the
+/// loop.
 struct Context {
   LoopGroup& loops;
   EventLoop& loop;
@@ -33,8 +34,9 @@ enum class Outcome {
 struct Source {
   cache::Repository repository;
   Digest digest;
-  bool has_link = false;    // a verified manifest of this repository names it, or the upstream gave it here before
-  uint64_t link_size = 0;   // what that manifest says of its size; 0 = not known
+  bool has_link =
+      false;  // a verified manifest of this repository names it, or the upstream gave it here before
+  uint64_t link_size = 0;  // what that manifest says of its size; 0 = not known
 };
 
 }  // namespace entrepot::pull

@@ -64,7 +64,8 @@ std::optional<Result<Readable>> Fill::readable_now(uint64_t at) const {
 
 Task<void> Fill::run(std::shared_ptr<Fill> self) {
   auto look = [&cache = self->context_.cache, digest = self->digest_] { return cache.contains(digest); };
-  Result<bool> is_cached = co_await run_on_disk(self->context_.disk, self->context_.loop, "contains", std::move(look));
+  Result<bool> is_cached =
+      co_await run_on_disk(self->context_.disk, self->context_.loop, "contains", std::move(look));
   if (is_cached && *is_cached) {
     // Committed while the first follower was on his way here.
     self->end(Error{Errc::cancelled, kAlreadyCached});
@@ -90,8 +91,10 @@ Task<void> Fill::run(std::shared_ptr<Fill> self) {
 
 Task<Status> Fill::fetch(Source source) {
   upstream::Registry* registry = context_.upstreams.find(source.repository.upstream);
-  if (registry == nullptr) co_return fail(Errc::name_unknown, "no such upstream: " + source.repository.upstream);
-  Result<std::unique_ptr<upstream::BlobBody>> body = co_await registry->get_blob(source.repository.name, digest_);
+  if (registry == nullptr)
+    co_return fail(Errc::name_unknown, "no such upstream: " + source.repository.upstream);
+  Result<std::unique_ptr<upstream::BlobBody>> body =
+      co_await registry->get_blob(source.repository.name, digest_);
   if (!body) co_return fail(body.error());
   std::optional<uint64_t> size = (*body)->size();
   if (!size && source.link_size > 0) size = source.link_size;
@@ -104,13 +107,15 @@ Task<Status> Fill::fetch(Source source) {
   Status streamed = co_await stream(bytes);
   if (!streamed) co_return streamed;
   if (size && appended_ != *size)
-    co_return fail(Errc::upstream_failed, "the upstream sent " + std::to_string(appended_) + " bytes of " + std::to_string(*size));
+    co_return fail(Errc::upstream_failed,
+                   "the upstream sent " + std::to_string(appended_) + " bytes of " + std::to_string(*size));
   co_return co_await verify();
 }
 
 Task<Status> Fill::open_part(uint64_t size) {
   auto open = [&cache = context_.cache, digest = digest_, size] { return cache.open_part(digest, size); };
-  Result<std::unique_ptr<cache::Part>> part = co_await run_on_disk(context_.disk, context_.loop, "open part", std::move(open));
+  Result<std::unique_ptr<cache::Part>> part =
+      co_await run_on_disk(context_.disk, context_.loop, "open part", std::move(open));
   if (!part) co_return fail(part.error());
   part_ = std::move(*part);
   co_return Status();
@@ -130,21 +135,22 @@ Task<Status> Fill::stream(upstream::BlobBody& body) {
   }
 }
 
-// Hands the bytes to the part's strand, and waits while more than a little is under way: so a slow disk slows the
-// upstream, and memory stays bounded.
+// Hands the bytes to the part's strand, and waits while more than a little is under way: so a slow disk slows
+// the upstream, and memory stays bounded.
 Task<Status> Fill::append(std::string bytes) {
   if (head_->size && received_ + bytes.size() > *head_->size)
     co_return fail(Errc::upstream_failed, "the upstream sent more than it announced");
   uint64_t count = bytes.size();
   received_ += count;
-  strand_.submit("append", [part = part_, bytes = std::move(bytes), count, self = shared_from_this()]() mutable {
-    Status status = part->append(bytes);
-    EventLoop& loop = self->context_.loop;
-    // The buffer goes back too: freed where it was allocated, it takes no lock that a loop could wait for.
-    loop.post([self = std::move(self), count, status = std::move(status), bytes = std::move(bytes)] {
-      self->on_appended(count, status);
-    });
-  });
+  strand_.submit("append",
+                 [part = part_, bytes = std::move(bytes), count, self = shared_from_this()]() mutable {
+                   Status status = part->append(bytes);
+                   EventLoop& loop = self->context_.loop;
+                   // The buffer goes back too: freed where it was allocated, it takes no lock that a loop
+                   // could wait for.
+                   loop.post([self = std::move(self), count, status = std::move(status),
+                              bytes = std::move(bytes)] { self->on_appended(count, status); });
+                 });
   while (append_status_ && received_ - appended_ > kMaxBytesUnderWay) {
     Completion<bool> some;
     appended_waiter_ = &some;
@@ -235,7 +241,8 @@ void Fill::publish(uint64_t end, bool is_verified) {
   }
 }
 
-// The first source has failed before its first byte: those who asked through it get its error, the others go on.
+// The first source has failed before its first byte: those who asked through it get its error, the others go
+// on.
 void Fill::drop_source(const Error& error) {
   cache::Repository failed = sources_.front().repository;
   sources_.erase(sources_.begin());

@@ -15,16 +15,16 @@
 
 namespace entrepot::pull {
 
-/// What a follower may look at without asking the fill's home loop: how far the bytes are readable. Written by the home
-/// loop alone.
+/// What a follower may look at without asking the fill's home loop: how far the bytes are readable. Written
+/// by the home loop alone.
 struct FillProgress {
-  std::atomic<uint64_t> readable{0};       // bytes [0, readable) may be sent
-  std::atomic<bool> is_verified{false};    // all of them, and the digest is right
+  std::atomic<uint64_t> readable{0};     // bytes [0, readable) may be sent
+  std::atomic<bool> is_verified{false};  // all of them, and the digest is right
 };
 
 /// The start of a fill, as every follower needs it.
 struct FillHead {
-  std::optional<uint64_t> size;            // nothing: neither the upstream nor a manifest told
+  std::optional<uint64_t> size;  // nothing: neither the upstream nor a manifest told
   SharedFd file;
   std::shared_ptr<const FillProgress> progress;
 };
@@ -35,18 +35,20 @@ struct Readable {
   bool is_last = false;
 };
 
-/// The fetch of one blob into its part, for however many wait for it. A flow on the home loop of the digest, which owns
-/// it; it outlives those who asked. Followers on all loops read the part where it is readable (FillReader).
+/// The fetch of one blob into its part, for however many wait for it. A flow on the home loop of the digest,
+/// which owns it; it outlives those who asked. Followers on all loops read the part where it is readable
+/// (FillReader).
 ///
-///   opening ──head of the upstream's answer──▶ streaming ──last byte──▶ verifying ──digest right──▶ storing ──▶ ended
+///   opening ──head of the upstream's answer──▶ streaming ──last byte──▶ verifying ──digest right──▶ storing
+///   ──▶ ended
 ///      └── all sources failed ──▶ ended            └── cut, disk ──▶ ended    └── wrong ──▶ ended
 ///
-/// The last block (64 KiB) is not readable before the digest is right: P1. From `storing` on the bytes are complete for
-/// followers, and the index does not know them yet: the fill stays in the table until it does, so that whoever asks now
-/// finds it (read your writes).
+/// The last block (64 KiB) is not readable before the digest is right: P1. From `storing` on the bytes are
+/// complete for followers, and the index does not know them yet: the fill stays in the table until it does,
+/// so that whoever asks now finds it (read your writes).
 ///
-/// A failure before the first byte belongs to its source: followers who came through another repository go on with
-/// theirs.
+/// A failure before the first byte belongs to its source: followers who came through another repository go on
+/// with theirs.
 class Fill : public std::enable_shared_from_this<Fill> {
  public:
   enum class State { opening, streaming, verifying, storing, ended };
@@ -57,8 +59,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   /// Starts with this source. REQUIRES: called once, first.
   void start(const Source& source);
 
-  /// The head, when the upstream has answered; at once when that was before. The flow of a follower whose source is
-  /// `source`; its right to the digest was checked or is being checked by this very fetch.
+  /// The head, when the upstream has answered; at once when that was before. The flow of a follower whose
+  /// source is `source`; its right to the digest was checked or is being checked by this very fetch.
   Task<Result<FillHead>> head(Source source);
   /// Waits until bytes from `at` on are readable.
   Task<Result<Readable>> wait_readable(uint64_t at);
@@ -102,7 +104,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   const Digest digest_;
   std::move_only_function<void()> on_ended_;
   State state_ = State::opening;
-  std::vector<Source> sources_;       // the first is asked; the others wait for their turn
+  std::vector<Source> sources_;  // the first is asked; the others wait for their turn
   std::optional<FillHead> head_;
   std::shared_ptr<FillProgress> progress_;
   cache::Extents extents_;

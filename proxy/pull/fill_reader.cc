@@ -4,8 +4,13 @@
 
 namespace entrepot::pull {
 
-FillReader::FillReader(EventLoop& here, EventLoop& home, std::shared_ptr<Fill> fill, FillHead head, bool has_started_it)
-    : here_(&here), home_(&home), fill_(std::move(fill)), head_(std::move(head)), has_started_it_(has_started_it) {}
+FillReader::FillReader(EventLoop& here, EventLoop& home, std::shared_ptr<Fill> fill, FillHead head,
+                       bool has_started_it)
+    : here_(&here),
+      home_(&home),
+      fill_(std::move(fill)),
+      head_(std::move(head)),
+      has_started_it_(has_started_it) {}
 
 FillReader::~FillReader() {
   if (fill_) home_->post([fill = std::move(fill_)] {});

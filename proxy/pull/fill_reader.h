@@ -6,11 +6,13 @@
 
 namespace entrepot::pull {
 
-/// One follower of a fill, on the follower's own loop. The disk is the buffer: it says from where to where the part is
-/// readable, and the answer is sent from the part's descriptor at the client's pace. Dropping it leaves the fill running.
+/// One follower of a fill, on the follower's own loop. The disk is the buffer: it says from where to where
+/// the part is readable, and the answer is sent from the part's descriptor at the client's pace. Dropping it
+/// leaves the fill running.
 class FillReader {
  public:
-  FillReader(EventLoop& here, EventLoop& home, std::shared_ptr<Fill> fill, FillHead head, bool has_started_it);
+  FillReader(EventLoop& here, EventLoop& home, std::shared_ptr<Fill> fill, FillHead head,
+             bool has_started_it);
   FillReader(FillReader&&) noexcept = default;
   FillReader& operator=(FillReader&&) = delete;
   ~FillReader();
@@ -20,8 +22,8 @@ class FillReader {
   /// This follower was the first; the others are collapsed onto it.
   bool has_started_it() const { return has_started_it_; }
 
-  /// Waits until bytes from `at` on are readable. With `is_last` and `end == at` the blob ends there. An error: they will
-  /// never be (what was sent must be cut).
+  /// Waits until bytes from `at` on are readable. With `is_last` and `end == at` the blob ends there. An
+  /// error: they will never be (what was sent must be cut).
   Task<Result<Readable>> wait_readable(uint64_t at);
   /// Waits until the digest is right; gives the blob's size.
   Task<Result<uint64_t>> wait_verified();

@@ -65,16 +65,19 @@ void Fills::wake(const Digest& digest) {
   waiting_.erase(range.first, range.second);
 }
 
-// The head of the upstream's answer is the proof; the body is not read. (HEAD would be cheaper, but ECR Public refuses it
-// for blobs: a GET is what every registry answers truly.)
+// The head of the upstream's answer is the proof; the body is not read. (HEAD would be cheaper, but ECR
+// Public refuses it for blobs: a GET is what every registry answers truly.)
 Task<Status> Fills::prove_right(Source source) {
   upstream::Registry* registry = context_.upstreams.find(source.repository.upstream);
-  if (registry == nullptr) co_return fail(Errc::name_unknown, "no such upstream: " + source.repository.upstream);
-  Result<std::unique_ptr<upstream::BlobBody>> body = co_await registry->get_blob(source.repository.name, source.digest);
+  if (registry == nullptr)
+    co_return fail(Errc::name_unknown, "no such upstream: " + source.repository.upstream);
+  Result<std::unique_ptr<upstream::BlobBody>> body =
+      co_await registry->get_blob(source.repository.name, source.digest);
   if (!body) co_return fail(body.error());
   cache::Commit commit;
   uint64_t size = (*body)->size().value_or(0);
-  commit.links.push_back({.repository = source.repository, .object = {.digest = source.digest, .size = size}});
+  commit.links.push_back(
+      {.repository = source.repository, .object = {.digest = source.digest, .size = size}});
   body->reset();
   co_return co_await commit_to(context_, std::move(commit));
 }

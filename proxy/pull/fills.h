@@ -9,8 +9,8 @@
 
 namespace entrepot::pull {
 
-/// The running fills of the digests whose home is this loop: one fill for each digest, whoever asks. Loop's thread only;
-/// other loops come by `call_on`.
+/// The running fills of the digests whose home is this loop: one fill for each digest, whoever asks. Loop's
+/// thread only; other loops come by `call_on`.
 class Fills {
  public:
   explicit Fills(Context& context) : context_(context) {}
@@ -21,13 +21,13 @@ class Fills {
     bool has_started_it = false;
   };
 
-  /// Shares the fill of `source.digest`, or starts it. Who comes without a link, through another repository than the one the
-  /// fill asks, first proves to the upstream that his repository holds the blob too: bytes are shared, rights are not.
-  /// The error `Fill::is_already_cached` means: look it up again.
+  /// Shares the fill of `source.digest`, or starts it. Who comes without a link, through another repository
+  /// than the one the fill asks, first proves to the upstream that his repository holds the blob too: bytes
+  /// are shared, rights are not. The error `Fill::is_already_cached` means: look it up again.
   Task<Result<Joined>> join(Source source);
 
-  /// A manifest that was fetched into memory is stored without a fill: waits until nobody else writes this digest, and
-  /// keeps fills of it waiting until `release`.
+  /// A manifest that was fetched into memory is stored without a fill: waits until nobody else writes this
+  /// digest, and keeps fills of it waiting until `release`.
   Task<bool> claim(Digest digest);
   void release(const Digest& digest);
 

@@ -14,7 +14,8 @@ constexpr size_t kMaxChildren = 10'000;
 constexpr int kMaxDepth = 32;
 
 bool says_nothing(std::string_view type) {
-  return type.empty() || type == "text/plain" || type == "application/octet-stream" || type == "application/json";
+  return type.empty() || type == "text/plain" || type == "application/octet-stream" ||
+         type == "application/json";
 }
 
 Result<Json> parse(std::string_view bytes) {
@@ -74,7 +75,8 @@ Result<ManifestDocument> read_manifest(std::string_view bytes, std::string_view 
   std::string own_type = string_at(json, "mediaType");
   if (!says_nothing(content_type)) {
     if (!own_type.empty() && own_type != content_type)
-      return fail(Errc::manifest_invalid, "the manifest calls itself " + own_type + " and the upstream calls it another type");
+      return fail(Errc::manifest_invalid,
+                  "the manifest calls itself " + own_type + " and the upstream calls it another type");
     document.media_type = content_type;
   } else if (!own_type.empty()) {
     document.media_type = own_type;

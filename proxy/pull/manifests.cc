@@ -19,13 +19,16 @@ std::string key_of(const cache::Repository& repository, const Digest& digest) {
 }  // namespace
 
 Task<Result<PulledManifest>> Manifests::get(cache::Repository repository, Digest digest) {
-  auto look = [&cache = context_.cache, repository, digest] { return cache.find_manifest(repository, digest); };
+  auto look = [&cache = context_.cache, repository, digest] {
+    return cache.find_manifest(repository, digest);
+  };
   Result<std::optional<cache::FoundManifest>> found =
       co_await run_on_disk(context_.disk, context_.loop, "find manifest", std::move(look));
   if (!found) co_return fail(found.error());
   if (*found) {
     cache::FoundManifest& manifest = **found;
-    auto shared = std::make_shared<const Manifest>(Manifest{digest, std::move(manifest.media_type), std::move(manifest.bytes)});
+    auto shared = std::make_shared<const Manifest>(
+        Manifest{digest, std::move(manifest.media_type), std::move(manifest.bytes)});
     co_return PulledManifest{std::move(shared), Outcome::hit};
   }
   EventLoop& home = puller_.home_of(digest);
@@ -48,7 +51,8 @@ Task<Result<PulledManifest>> Manifests::fetch_once(cache::Repository repository,
 }
 
 bool Manifests::is_fetching(const Digest& digest) const {
-  return std::ranges::any_of(fetches_, [&digest](const auto& entry) { return entry.second.digest == digest; });
+  return std::ranges::any_of(fetches_,
+                             [&digest](const auto& entry) { return entry.second.digest == digest; });
 }
 
 Task<void> Manifests::run(Key key, cache::Repository repository, Digest digest) {
@@ -59,7 +63,8 @@ Task<void> Manifests::run(Key key, cache::Repository repository, Digest digest) 
     co_return;
   }
   fetches_.at(key).manifest = *fetched;
-  std::vector<cache::Descriptor> children = read_manifest((*fetched)->bytes, (*fetched)->media_type)->children;
+  std::vector<cache::Descriptor> children =
+      read_manifest((*fetched)->bytes, (*fetched)->media_type)->children;
   expect_children(repository, children, true);
   tell(key, PulledManifest{*fetched, Outcome::miss});
   // The client has his answer; what fails now only means that it is fetched again next time.
@@ -77,18 +82,22 @@ Task<Result<std::shared_ptr<const Manifest>>> Manifests::fetch(cache::Repository
   Result<upstream::ManifestBody> body = co_await registry->get_manifest(repository.name, reference);
   if (!body) co_return fail(body.error());
   if (Digest::of(digest.algorithm(), body->bytes) != digest)
-    co_return fail(Errc::digest_mismatch, "the upstream's bytes are not manifest " + key_of(repository, digest));
+    co_return fail(Errc::digest_mismatch,
+                   "the upstream's bytes are not manifest " + key_of(repository, digest));
   Result<ManifestDocument> document = read_manifest(body->bytes, body->media_type);
   if (!document) co_return fail(document.error());
-  co_return std::make_shared<const Manifest>(Manifest{digest, std::move(document->media_type), std::move(body->bytes)});
+  co_return std::make_shared<const Manifest>(
+      Manifest{digest, std::move(document->media_type), std::move(body->bytes)});
 }
 
-// A client asks for the blobs as soon as it has the manifest: their home loops learn now what the index will say later.
-void Manifests::expect_children(const cache::Repository& repository, const std::vector<cache::Descriptor>& children,
-                                bool is_pending) {
+// A client asks for the blobs as soon as it has the manifest: their home loops learn now what the index will
+// say later.
+void Manifests::expect_children(const cache::Repository& repository,
+                                const std::vector<cache::Descriptor>& children, bool is_pending) {
   for (const cache::Descriptor& child : children) {
     EventLoop& home = puller_.home_of(child.digest);
-    Source source{.repository = repository, .digest = child.digest, .has_link = true, .link_size = child.size};
+    Source source{
+        .repository = repository, .digest = child.digest, .has_link = true, .link_size = child.size};
     home.post([&links = puller_.at(home).fills().pending_links(), source = std::move(source), is_pending] {
       if (is_pending)
         links.add(source);
@@ -128,7 +137,8 @@ Task<Status> Manifests::place(std::shared_ptr<const Manifest> manifest) {
   auto write = [&cache = context_.cache, manifest]() -> Status {
     ENTREPOT_TRY_ASSIGN(bool is_there, cache.contains(manifest->digest));
     if (is_there) return {};  // another repository brought it
-    ENTREPOT_TRY_ASSIGN(std::unique_ptr<cache::Part> part, cache.open_part(manifest->digest, manifest->bytes.size()));
+    ENTREPOT_TRY_ASSIGN(std::unique_ptr<cache::Part> part,
+                        cache.open_part(manifest->digest, manifest->bytes.size()));
     Status status = part->append(manifest->bytes);
     if (status) status = part->verify();
     if (status) status = part->place();

@@ -25,9 +25,9 @@ struct PulledManifest {
   Outcome outcome = Outcome::hit;
 };
 
-/// Manifests by digest: from the cache, else fetched whole into memory (at most 4 MiB), verified and stored. At the home loop
-/// of its digest a manifest of one repository is fetched once, however many ask; the fetched one stays visible there until
-/// the index holds it (read your writes).
+/// Manifests by digest: from the cache, else fetched whole into memory (at most 4 MiB), verified and stored.
+/// At the home loop of its digest a manifest of one repository is fetched once, however many ask; the fetched
+/// one stays visible there until the index holds it (read your writes).
 class Manifests {
  public:
   Manifests(Context& context, Puller& puller) : context_(context), puller_(puller) {}
@@ -51,7 +51,8 @@ class Manifests {
   Task<Status> store(cache::Repository repository, std::shared_ptr<const Manifest> manifest);
   Task<Status> place(std::shared_ptr<const Manifest> manifest);
   void tell(Key key, Result<PulledManifest> result);
-  void expect_children(const cache::Repository& repository, const std::vector<cache::Descriptor>& children, bool is_pending);
+  void expect_children(const cache::Repository& repository, const std::vector<cache::Descriptor>& children,
+                       bool is_pending);
 
   Context& context_;
   Puller& puller_;

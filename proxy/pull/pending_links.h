@@ -9,9 +9,9 @@
 
 namespace entrepot::pull {
 
-/// Links that a verified manifest has made and the index does not hold yet: part of "read your writes". A client asks for
-/// the blobs of a manifest milliseconds after it. On the home loop of each digest; an entry lives from the manifest's
-/// verification until the commit that holds it.
+/// Links that a verified manifest has made and the index does not hold yet: part of "read your writes". A
+/// client asks for the blobs of a manifest milliseconds after it. On the home loop of each digest; an entry
+/// lives from the manifest's verification until the commit that holds it.
 class PendingLinks {
  public:
   void add(const Source& source) { by_digest_[source.digest].push_back(source); }

@@ -6,21 +6,16 @@
 #include "base/loop/call_on.h"
 
 namespace entrepot::pull {
-namespace {
-
-constexpr std::chrono::seconds kTouchInterval{1};
-
-}  // namespace
 
 Puller::Puller(Context context)
-    : context_(context), fills_(context_), blobs_(context_, *this), manifests_(context_, *this), tags_(context_, *this) {}
+    : context_(context),
+      fills_(context_),
+      blobs_(context_, *this),
+      manifests_(context_, *this),
+      tags_(context_, *this) {}
 
-void Puller::connect(std::span<Puller* const> siblings) { siblings_.assign(siblings.begin(), siblings.end()); }
-
-void Puller::touch(HotAnswer& answer, MonotonicTime now) {
-  if (now - answer.touched_at < kTouchInterval) return;
-  answer.touched_at = now;
-  context_.cache.touch(answer.digest);
+void Puller::connect(std::span<Puller* const> siblings) {
+  siblings_.assign(siblings.begin(), siblings.end());
 }
 
 EventLoop& Puller::home_of_tag(const cache::Repository& repository, const std::string& tag) const {
@@ -42,11 +37,6 @@ Task<Result<ObjectState>> Puller::state_at_home(Digest digest) {
   if (*is_committed) co_return ObjectState::committed;
   bool is_filling = fills_.is_filling(digest) || manifests_.is_fetching(digest);
   co_return is_filling ? ObjectState::filling : ObjectState::absent;
-}
-
-void forget_everywhere(std::span<Puller* const> pullers, const Digest& digest) {
-  for (Puller* puller : pullers)
-    puller->context().loop.post([puller, digest] { puller->hot().forget(digest); });
 }
 
 }  // namespace entrepot::pull

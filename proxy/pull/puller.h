@@ -5,7 +5,6 @@
 
 #include "proxy/pull/blobs.h"
 #include "proxy/pull/fills.h"
-#include "proxy/pull/hot_answers.h"
 #include "proxy/pull/manifests.h"
 #include "proxy/pull/tags.h"
 
@@ -13,23 +12,19 @@ namespace entrepot::pull {
 
 enum class ObjectState { absent, filling, committed };
 
-/// The pull path of one loop: what the registry API asks for manifests and blobs. Made by main, one per loop; `connect` tells
-/// each its siblings before the loops run. All state is one loop's; a digest or tag whose home is another loop is asked
-/// there.
+/// The pull path of one loop: what the registry API asks for manifests and blobs. Made by main, one per loop;
+/// `connect` tells each its siblings before the loops run. All state is one loop's; a digest or tag whose
+/// home is another loop is asked there.
 class Puller {
  public:
   explicit Puller(Context context);
   void connect(std::span<Puller* const> siblings);
 
-  HotAnswers& hot() { return hot_; }
   Blobs& blobs() { return blobs_; }
   Manifests& manifests() { return manifests_; }
   Tags& tags() { return tags_; }
   Fills& fills() { return fills_; }
   const Context& context() const { return context_; }
-
-  /// Tells the cache that this answer was used, at most once a second.
-  void touch(HotAnswer& answer, MonotonicTime now);
 
   /// What `acknowledged` means for a digest: committed = it survives a crash.
   Task<Result<ObjectState>> state_of(Digest digest);
@@ -43,14 +38,10 @@ class Puller {
 
   Context context_;
   std::vector<Puller*> siblings_;
-  HotAnswers hot_;
   Fills fills_;
   Blobs blobs_;
   Manifests manifests_;
   Tags tags_;
 };
-
-/// Lets go of `digest` on every loop: the cache's evict listener.
-void forget_everywhere(std::span<Puller* const> pullers, const Digest& digest);
 
 }  // namespace entrepot::pull

@@ -14,7 +14,9 @@ constexpr size_t kMaxEntries = 65'536;  // on each loop; what falls out is in th
 constexpr Duration kLeaveAlone{5'000};
 constexpr Duration kLongestLeaveAlone{60'000};
 
-Duration milliseconds(MonotonicTime::duration duration) { return std::chrono::duration_cast<Duration>(duration); }
+Duration milliseconds(MonotonicTime::duration duration) {
+  return std::chrono::duration_cast<Duration>(duration);
+}
 
 // Whether the upstream has not answered the question, as opposed to having said no.
 bool could_not_ask(const Error& error) {
@@ -79,8 +81,8 @@ Task<Result<ResolvedTag>> Tags::look_up_or_ask(Entry& entry, cache::Repository r
   co_return co_await ask(entry, repository, tag);
 }
 
-// What the index knows from an earlier run. Its time is wall time; a clock that was set back makes the tag old, not young
-// for ever.
+// What the index knows from an earlier run. Its time is wall time; a clock that was set back makes the tag
+// old, not young for ever.
 Task<void> Tags::recall(Entry& entry, cache::Repository repository, std::string tag) {
   auto look = [&cache = context_.cache, repository, tag] { return cache.find_tag(repository, tag); };
   Result<std::optional<cache::FoundTag>> found =
@@ -89,7 +91,8 @@ Task<void> Tags::recall(Entry& entry, cache::Repository repository, std::string 
   auto age = context_.loop.clock().wall() - (*found)->checked_at;
   if (age < WallTime::duration::zero()) age = ttl_of(repository);
   entry.digest = (*found)->digest;
-  entry.checked_at = context_.loop.clock().monotonic() - std::chrono::duration_cast<MonotonicTime::duration>(age);
+  entry.checked_at =
+      context_.loop.clock().monotonic() - std::chrono::duration_cast<MonotonicTime::duration>(age);
 }
 
 Task<Result<ResolvedTag>> Tags::ask(Entry& entry, cache::Repository repository, std::string tag) {
@@ -98,7 +101,8 @@ Task<Result<ResolvedTag>> Tags::ask(Entry& entry, cache::Repository repository, 
   Reference reference = tag;
   Result<upstream::ManifestHead> head = co_await registry->head_manifest(repository.name, reference);
   if (head && !head->digest)
-    head = fail(Errc::upstream_failed, "the upstream does not tell the digest of " + repository.name + ":" + tag);
+    head = fail(Errc::upstream_failed,
+                "the upstream does not tell the digest of " + repository.name + ":" + tag);
   if (!head) co_return stale_or_fail(entry, repository, head.error());
   bool is_known = entry.digest == head->digest;
   entry.digest = head->digest;
@@ -117,17 +121,20 @@ std::optional<ResolvedTag> Tags::answer_from(const Entry& entry, const cache::Re
   return std::nullopt;
 }
 
-Result<ResolvedTag> Tags::stale_or_fail(Entry& entry, const cache::Repository& repository, const Error& error) {
+Result<ResolvedTag> Tags::stale_or_fail(Entry& entry, const cache::Repository& repository,
+                                        const Error& error) {
   if (!could_not_ask(error)) {
     entry.digest.reset();
     return fail(error);
   }
   if (!entry.digest) return fail(error);
-  Duration wait = std::clamp(Duration(std::chrono::seconds(error.retry_after_seconds)), kLeaveAlone, kLongestLeaveAlone);
+  Duration wait =
+      std::clamp(Duration(std::chrono::seconds(error.retry_after_seconds)), kLeaveAlone, kLongestLeaveAlone);
   MonotonicTime now = context_.loop.clock().monotonic();
   entry.leave_alone_until = now + wait;
   context_.logger.warn("serving {}/{} stale: {}", repository.upstream, repository.name, error.message);
-  return ResolvedTag{*entry.digest, Outcome::stale, ttl_of(repository) - milliseconds(now - entry.checked_at)};
+  return ResolvedTag{*entry.digest, Outcome::stale,
+                     ttl_of(repository) - milliseconds(now - entry.checked_at)};
 }
 
 void Tags::remember(const cache::Repository& repository, const std::string& tag, const Digest& digest) {

@@ -19,10 +19,10 @@ struct ResolvedTag {
   Duration fresh_for{0};
 };
 
-/// From tag to digest. A tag is answered from memory or the index within `tag_ttl` of its last check; then by a HEAD
-/// upstream, which costs nothing of a rate limit; never by a GET. When the upstream cannot be asked (down, slow, limiting),
-/// the old digest is given, marked stale (P8), and the upstream is left alone for some seconds. A true 404 or a refusal is
-/// passed on.
+/// From tag to digest. A tag is answered from memory or the index within `tag_ttl` of its last check; then by
+/// a HEAD upstream, which costs nothing of a rate limit; never by a GET. When the upstream cannot be asked
+/// (down, slow, limiting), the old digest is given, marked stale (P8), and the upstream is left alone for
+/// some seconds. A true 404 or a refusal is passed on.
 ///
 /// Each tag has a home loop; there one check runs, however many ask.
 class Tags {
@@ -38,7 +38,7 @@ class Tags {
   struct Entry {
     std::optional<Digest> digest;
     MonotonicTime checked_at;
-    MonotonicTime leave_alone_until;   // the upstream has just failed
+    MonotonicTime leave_alone_until;  // the upstream has just failed
     bool is_checking = false;
     std::vector<Completion<Result<ResolvedTag>>*> waiters;
   };

@@ -55,7 +55,8 @@ std::string cache_status(pull::Outcome outcome, Duration fresh_for) {
   return "entrepot";
 }
 
-http::Head manifest_head(const Digest& digest, const std::string& media_type, const std::string& status, const std::string& ns) {
+http::Head manifest_head(const Digest& digest, const std::string& media_type, const std::string& status,
+                         const std::string& ns) {
   http::Head head = object_head(digest, status, ns);
   head.add("Content-Type", media_type);
   return head;
@@ -67,6 +68,38 @@ http::Head blob_head(const Digest& digest, const std::string& status, const std:
   return head;
 }
 
+void note_upstream(http::Exchange& exchange, MonotonicTime asked_at) {
+  auto took = exchange.loop().clock().monotonic() - asked_at;
+  exchange.note().upstream_milliseconds = std::chrono::duration_cast<Duration>(took).count();
+}
+
+bool is_known_to_client(const http::Request& request, const Digest& digest) {
+  const std::string* header = request.header("if-none-match");
+  if (header == nullptr) return false;
+  std::string text = digest.text();
+  std::string_view list = *header;
+  while (!list.empty()) {
+    size_t comma = list.find(',');
+    std::string_view tag = list.substr(0, comma);
+    list.remove_prefix(comma == std::string_view::npos ? list.size() : comma + 1);
+    while (tag.starts_with(' ') || tag.starts_with('\t')) tag.remove_prefix(1);
+    while (tag.ends_with(' ') || tag.ends_with('\t')) tag.remove_suffix(1);
+    if (tag == "*") return true;
+    if (tag.starts_with("W/")) tag.remove_prefix(2);
+    if (tag.size() >= 2 && tag.front() == '"' && tag.back() == '"') tag = tag.substr(1, tag.size() - 2);
+    if (tag == text) return true;
+  }
+  return false;
+}
+
+void send_not_modified(http::Exchange& exchange, const Digest& digest) {
+  std::string status = cache_status(pull::Outcome::hit);
+  exchange.note().cache_status = status;
+  http::Head head = object_head(digest, status, {});
+  head.status = 304;
+  exchange.send(std::move(head), {});
+}
+
 void send_error(http::Exchange& exchange, const Error& error) {
   const ErrcInfo& info = describe(error.code);
   http::Head head(info.http_status);
@@ -75,7 +108,8 @@ void send_error(http::Exchange& exchange, const Error& error) {
     int seconds = std::clamp(error.retry_after_seconds, 1, kLongestRetryAfterSeconds);
     head.add("Retry-After", std::to_string(seconds));
   }
-  if (exchange.note().cache_status.empty()) exchange.note().cache_status = std::string("error=") + std::string(info.label);
+  if (exchange.note().cache_status.empty())
+    exchange.note().cache_status = std::string("error=") + std::string(info.label);
   exchange.send(std::move(head), error_document(info.oci_code, error.message));
 }
 

@@ -19,14 +19,16 @@ void send_range_invalid(http::Exchange& exchange, uint64_t size, const Error& er
   http::Head head(416);
   head.add("Content-Type", "application/json").add("Content-Range", "bytes */" + std::to_string(size));
   exchange.note().cache_status = "error=range_invalid";
-  exchange.send(std::move(head), "{\"errors\":[{\"code\":\"RANGE_INVALID\",\"message\":\"" + error.message + "\"}]}\n");
+  exchange.send(std::move(head),
+                "{\"errors\":[{\"code\":\"RANGE_INVALID\",\"message\":\"" + error.message + "\"}]}\n");
 }
 
-// The part of a blob of known size that the request asks for, and the head that goes with it. Nothing: the request has been
-// answered with 416.
+// The part of a blob of known size that the request asks for, and the head that goes with it. Nothing: the
+// request has been answered with 416.
 std::optional<ByteRange> apply_range(http::Exchange& exchange, uint64_t size, http::Head& head) {
   const std::string* header = exchange.request().header("range");
-  if (header == nullptr || is_head(exchange) || exchange.request().header("if-range") != nullptr) return ByteRange{0, size};
+  if (header == nullptr || is_head(exchange) || exchange.request().header("if-range") != nullptr)
+    return ByteRange{0, size};
   Result<std::optional<ByteRange>> range = read_range(*header, size);
   if (!range) {
     send_range_invalid(exchange, size, range.error());
@@ -34,15 +36,19 @@ std::optional<ByteRange> apply_range(http::Exchange& exchange, uint64_t size, ht
   }
   if (!*range) return ByteRange{0, size};
   head.status = 206;
-  head.add("Content-Range", "bytes " + std::to_string((*range)->begin) + '-' + std::to_string((*range)->end - 1) + '/' +
-                                std::to_string(size));
+  head.add("Content-Range", "bytes " + std::to_string((*range)->begin) + '-' +
+                                std::to_string((*range)->end - 1) + '/' + std::to_string(size));
   return **range;
 }
 
 }  // namespace
 
-void BlobRequests::send_cached(http::Exchange& exchange, const Digest& digest, const SharedFd& file, uint64_t size,
-                               const std::string& ns) {
+void BlobRequests::send_cached(http::Exchange& exchange, const Digest& digest, const SharedFd& file,
+                               uint64_t size, const std::string& ns) {
+  if (is_known_to_client(exchange.request(), digest)) {
+    send_not_modified(exchange, digest);
+    return;
+  }
   std::string status = cache_status(pull::Outcome::hit);
   exchange.note().cache_status = status;
   http::Head head = blob_head(digest, status, ns);
@@ -50,22 +56,25 @@ void BlobRequests::send_cached(http::Exchange& exchange, const Digest& digest, c
   if (range) exchange.send_file(std::move(head), file, range->begin, range->end - range->begin);
 }
 
-Task<void> BlobRequests::answer(std::shared_ptr<http::Exchange> exchange, Addressing::Target target, Digest digest) {
+Task<void> BlobRequests::answer(std::shared_ptr<http::Exchange> exchange, pull::Addressing::Target target,
+                                Digest digest) {
   if (is_head(*exchange)) {
     co_await answer_head(exchange, target, digest);
     co_return;
   }
+  MonotonicTime begun = exchange->loop().clock().monotonic();
   Result<pull::OpenBlob> blob = co_await puller_.blobs().open(target.repository, digest);
   if (!blob) {
     send_error(*exchange, blob.error());
     co_return;
   }
   if (blob->fill) {
+    note_upstream(*exchange, begun);
     co_await follow(exchange, target, digest, std::move(*blob));
     co_return;
   }
   std::optional<std::string> key = hot_key(exchange->request());
-  pull::HotAnswer hot(digest);
+  HotAnswer hot(digest);
   hot.note = exchange->note();
   hot.file = blob->file;
   hot.size = *blob->size;
@@ -75,7 +84,8 @@ Task<void> BlobRequests::answer(std::shared_ptr<http::Exchange> exchange, Addres
   if (key) co_await keep_hot(std::move(*key), std::move(hot));
 }
 
-Task<void> BlobRequests::answer_head(std::shared_ptr<http::Exchange> exchange, Addressing::Target target, Digest digest) {
+Task<void> BlobRequests::answer_head(std::shared_ptr<http::Exchange> exchange,
+                                     pull::Addressing::Target target, Digest digest) {
   Result<pull::BlobHead> found = co_await puller_.blobs().head(target.repository, digest);
   if (!found) {
     send_error(*exchange, found.error());
@@ -87,10 +97,11 @@ Task<void> BlobRequests::answer_head(std::shared_ptr<http::Exchange> exchange, A
   exchange->finish();
 }
 
-Task<void> BlobRequests::follow(std::shared_ptr<http::Exchange> exchange, Addressing::Target target, Digest digest,
-                                pull::OpenBlob blob) {
+Task<void> BlobRequests::follow(std::shared_ptr<http::Exchange> exchange, pull::Addressing::Target target,
+                                Digest digest, pull::OpenBlob blob) {
   pull::FillReader& reader = *blob.fill;
-  // What is small, and what HTTP/1.0 could not be told the end of, is verified first: then an error is a clean answer.
+  // What is small, and what HTTP/1.0 could not be told the end of, is verified first: then an error is a
+  // clean answer.
   bool needs_length = !blob.size && exchange->request().minor_version == 0;
   if (needs_length || (blob.size && *blob.size <= kSmallBlob)) {
     Result<uint64_t> verified = co_await reader.wait_verified();
@@ -113,8 +124,8 @@ Task<void> BlobRequests::follow(std::shared_ptr<http::Exchange> exchange, Addres
   co_await send_followed(exchange, std::move(head), reader, range, is_size_known);
 }
 
-Task<void> BlobRequests::send_followed(std::shared_ptr<http::Exchange> exchange, http::Head head, pull::FillReader& reader,
-                                       ByteRange range, bool is_size_known) {
+Task<void> BlobRequests::send_followed(std::shared_ptr<http::Exchange> exchange, http::Head head,
+                                       pull::FillReader& reader, ByteRange range, bool is_size_known) {
   std::optional<uint64_t> length;
   if (is_size_known) length = range.end - range.begin;
   exchange->start(std::move(head), length);
@@ -141,7 +152,7 @@ Task<void> BlobRequests::send_followed(std::shared_ptr<http::Exchange> exchange,
 }
 
 // Keeps what the next request needs: the bytes of a small blob, the descriptor of a large one.
-Task<void> BlobRequests::keep_hot(std::string key, pull::HotAnswer hot) {
+Task<void> BlobRequests::keep_hot(std::string key, HotAnswer hot) {
   if (hot.size <= kSmallBlob) {
     auto read = [file = hot.file, size = hot.size, digest = hot.digest]() -> std::optional<std::string> {
       std::string bytes(size, '\0');
@@ -150,14 +161,15 @@ Task<void> BlobRequests::keep_hot(std::string key, pull::HotAnswer hot) {
       return is_right ? std::optional(std::move(bytes)) : std::nullopt;
     };
     const pull::Context& context = puller_.context();
-    std::optional<std::string> bytes = co_await run_on_disk(context.disk, context.loop, "read blob", std::move(read));
+    std::optional<std::string> bytes =
+        co_await run_on_disk(context.disk, context.loop, "read blob", std::move(read));
     if (!bytes) co_return;
     std::string status = cache_status(pull::Outcome::hit);
     hot.canned = http::make_canned(blob_head(hot.digest, status, hot.ns), std::move(*bytes));
     hot.note.cache_status = status;
     hot.file.reset();
   }
-  puller_.hot().put(std::move(key), std::move(hot));
+  hot_.put(std::move(key), std::move(hot));
 }
 
 }  // namespace entrepot::registry

@@ -5,8 +5,9 @@
 
 namespace entrepot::registry {
 
-Task<void> ManifestRequests::answer(std::shared_ptr<http::Exchange> exchange, Addressing::Target target,
+Task<void> ManifestRequests::answer(std::shared_ptr<http::Exchange> exchange, pull::Addressing::Target target,
                                     Reference reference) {
+  MonotonicTime begun = exchange->loop().clock().monotonic();
   Result<pull::ResolvedTag> resolved = co_await resolve(target, reference);
   if (!resolved) {
     send_error(*exchange, resolved.error());
@@ -17,39 +18,50 @@ Task<void> ManifestRequests::answer(std::shared_ptr<http::Exchange> exchange, Ad
     send_error(*exchange, pulled.error());
     co_return;
   }
+  bool was_hit = resolved->outcome == pull::Outcome::hit && pulled->outcome == pull::Outcome::hit;
+  if (!was_hit) note_upstream(*exchange, begun);
   send(*exchange, target, reference, *resolved, *pulled);
 }
 
-Task<Result<pull::ResolvedTag>> ManifestRequests::resolve(const Addressing::Target& target, const Reference& reference) {
+Task<Result<pull::ResolvedTag>> ManifestRequests::resolve(const pull::Addressing::Target& target,
+                                                          const Reference& reference) {
   if (const Digest* digest = std::get_if<Digest>(&reference)) co_return pull::ResolvedTag{.digest = *digest};
   const std::string& tag = std::get<std::string>(reference);
   co_return co_await puller_.tags().resolve(target.repository, tag);
 }
 
-void ManifestRequests::send(http::Exchange& exchange, const Addressing::Target& target, const Reference& reference,
-                            const pull::ResolvedTag& resolved, const pull::PulledManifest& pulled) {
+void ManifestRequests::send(http::Exchange& exchange, const pull::Addressing::Target& target,
+                            const Reference& reference, const pull::ResolvedTag& resolved,
+                            const pull::PulledManifest& pulled) {
   const pull::Manifest& manifest = *pulled.manifest;
   // An answer is a hit when neither the tag nor the bytes had to be fetched for it.
   pull::Outcome outcome = pulled.outcome == pull::Outcome::hit ? resolved.outcome : pulled.outcome;
   std::string status = cache_status(outcome, resolved.fresh_for);
   if (pulled.outcome == pull::Outcome::hit) puller_.context().cache.touch(manifest.digest);
   if (resolved.outcome != pull::Outcome::stale) keep_hot(exchange, target, reference, resolved, manifest);
+  if (is_known_to_client(exchange.request(), manifest.digest)) {
+    send_not_modified(exchange, manifest.digest);
+    return;
+  }
   exchange.note().cache_status = status;
   exchange.send(manifest_head(manifest.digest, manifest.media_type, status, target.ns), manifest.bytes);
 }
 
-void ManifestRequests::keep_hot(http::Exchange& exchange, const Addressing::Target& target, const Reference& reference,
-                                const pull::ResolvedTag& resolved, const pull::Manifest& manifest) {
+void ManifestRequests::keep_hot(http::Exchange& exchange, const pull::Addressing::Target& target,
+                                const Reference& reference, const pull::ResolvedTag& resolved,
+                                const pull::Manifest& manifest) {
   std::optional<std::string> key = hot_key(exchange.request());
   if (!key) return;
   std::string status = cache_status(pull::Outcome::hit);
-  pull::HotAnswer hot(manifest.digest);
+  HotAnswer hot(manifest.digest);
   hot.note = exchange.note();
   hot.note.cache_status = status;
-  hot.canned = http::make_canned(manifest_head(manifest.digest, manifest.media_type, status, target.ns), manifest.bytes);
+  hot.note.upstream_milliseconds = -1;
+  hot.canned = http::make_canned(manifest_head(manifest.digest, manifest.media_type, status, target.ns),
+                                 manifest.bytes);
   if (std::holds_alternative<std::string>(reference))
     hot.expires = exchange.loop().clock().monotonic() + resolved.fresh_for;
-  puller_.hot().put(std::move(*key), std::move(hot));
+  hot_.put(std::move(*key), std::move(hot));
 }
 
 }  // namespace entrepot::registry

@@ -4,27 +4,31 @@
 
 #include "base/reference.h"
 #include "proxy/http/exchange.h"
+#include "proxy/pull/addressing.h"
 #include "proxy/pull/puller.h"
-#include "proxy/registry/addressing.h"
+#include "proxy/registry/hot_answers.h"
 
 namespace entrepot::registry {
 
-/// GET and HEAD of /v2/<name>/manifests/<reference> (end-3) that the hot answers could not serve. One per loop.
+/// GET and HEAD of /v2/<name>/manifests/<reference> (end-3) that the hot answers could not serve. One per
+/// loop.
 class ManifestRequests {
  public:
-  explicit ManifestRequests(pull::Puller& puller) : puller_(puller) {}
+  ManifestRequests(pull::Puller& puller, HotAnswers& hot) : puller_(puller), hot_(hot) {}
 
   /// A flow; ends when the answer has been handed to the connection.
-  Task<void> answer(std::shared_ptr<http::Exchange> exchange, Addressing::Target target, Reference reference);
+  Task<void> answer(std::shared_ptr<http::Exchange> exchange, pull::Addressing::Target target,
+                    Reference reference);
 
  private:
-  Task<Result<pull::ResolvedTag>> resolve(const Addressing::Target& target, const Reference& reference);
-  void send(http::Exchange& exchange, const Addressing::Target& target, const Reference& reference,
+  Task<Result<pull::ResolvedTag>> resolve(const pull::Addressing::Target& target, const Reference& reference);
+  void send(http::Exchange& exchange, const pull::Addressing::Target& target, const Reference& reference,
             const pull::ResolvedTag& resolved, const pull::PulledManifest& pulled);
-  void keep_hot(http::Exchange& exchange, const Addressing::Target& target, const Reference& reference,
+  void keep_hot(http::Exchange& exchange, const pull::Addressing::Target& target, const Reference& reference,
                 const pull::ResolvedTag& resolved, const pull::Manifest& manifest);
 
   pull::Puller& puller_;
+  HotAnswers& hot_;
 };
 
 }  // namespace entrepot::registry

@@ -1,27 +1,32 @@
 #pragma once
 
 #include "proxy/http/exchange.h"
+#include "proxy/pull/addressing.h"
 #include "proxy/pull/puller.h"
-#include "proxy/registry/addressing.h"
 #include "proxy/registry/blob_requests.h"
+#include "proxy/registry/hot_answers.h"
 #include "proxy/registry/manifest_requests.h"
 #include "proxy/registry/route.h"
 
 namespace entrepot::registry {
 
-/// The pull side of the OCI distribution-spec on the data listener. One per loop. A hit is answered before `handle` returns,
-/// from the hot answers; everything else becomes a flow.
+/// The pull side of the OCI distribution-spec on the data listener. One per loop. A hit is answered before
+/// `handle` returns, from the hot answers; everything else becomes a flow.
 class RegistryHandler final : public http::Handler {
  public:
-  RegistryHandler(const Addressing& addressing, pull::Puller& puller);
+  RegistryHandler(const pull::Addressing& addressing, pull::Puller& puller);
   void handle(std::shared_ptr<http::Exchange> exchange) override;
+  /// `digest` is about to leave the cache: lets go of its bytes and descriptors.
+  void forget(const Digest& digest) { hot_.forget(digest); }
 
  private:
   bool answer_hot(http::Exchange& exchange);
+  void touch(HotAnswer& answer, MonotonicTime now);
   Status dispatch(const std::shared_ptr<http::Exchange>& exchange, const Route& route);
 
-  const Addressing& addressing_;
+  const pull::Addressing& addressing_;
   pull::Puller& puller_;
+  HotAnswers hot_;
   ManifestRequests manifests_;
   BlobRequests blobs_;
   std::shared_ptr<const http::CannedAnswer> ping_;

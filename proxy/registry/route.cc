@@ -33,7 +33,8 @@ Result<Route> read_object(std::string_view rest) {
                                 ? rest.substr(0, last)
                                 : rest.substr(before + 1, last - before - 1);
   std::string_view reference = rest.substr(last + 1);
-  std::string_view name = before == std::string_view::npos || before == last ? std::string_view() : rest.substr(0, before);
+  std::string_view name =
+      before == std::string_view::npos || before == last ? std::string_view() : rest.substr(0, before);
   if (marker == "tags" && reference == "list") return Route{Route::Kind::tags, std::string(name), {}};
   for (const Endpoint& endpoint : kEndpoints)
     if (marker == endpoint.marker && !reference.empty())
@@ -66,9 +67,21 @@ Result<std::string> percent_decode(std::string_view text) {
 
 Result<Route> read_route(std::string_view path) {
   if (path == "/v2/" || path == "/v2") return Route{Route::Kind::ping, {}, {}};
-  if (!path.starts_with(kPrefix)) return fail(Errc::not_found, "there is nothing at this path");
-  ENTREPOT_TRY_ASSIGN(std::string rest, percent_decode(path.substr(kPrefix.size())));
-  ENTREPOT_TRY_ASSIGN(Route route, read_object(rest));
+  bool names_upstream = !path.starts_with(kPrefix);
+  std::string_view rest = path.substr(names_upstream ? 1 : kPrefix.size());
+  std::string registry;
+  if (names_upstream) {
+    size_t slash = rest.find('/');
+    if (slash == std::string_view::npos || slash == 0)
+      return fail(Errc::not_found, "there is nothing at this path");
+    registry = std::string(rest.substr(0, slash + 1));
+    rest.remove_prefix(slash + 1);
+    if (rest == "v2/" || rest == "v2") return Route{Route::Kind::ping, registry + "ping", {}, true};
+    if (rest.starts_with(kPrefix.substr(1))) rest.remove_prefix(kPrefix.size() - 1);
+  }
+  ENTREPOT_TRY_ASSIGN(std::string decoded, percent_decode(registry + std::string(rest)));
+  ENTREPOT_TRY_ASSIGN(Route route, read_object(decoded));
+  route.names_upstream = names_upstream;
   if (!is_repository_name(route.name))
     return fail(Errc::name_invalid, "invalid repository name: " + route.name.substr(0, 256));
   return route;

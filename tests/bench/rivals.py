@@ -1,7 +1,7 @@
 """The rivals: each a pull-through cache of the upstream, with the best configuration that is still honest for a registry.
 
-All log as little as they can, none logs requests, and each may use all cores. A tag may be answered from the cache for ten
-minutes, so that it does not run out while it is measured; docker-registry asks the upstream for a tag every time and has no
+All log as little as they can, none logs requests, and each may use all cores. A tag may be answered from the cache for an
+hour, so that it does not run out while it is measured; docker-registry asks the upstream for a tag every time and has no
 setting for it.
 """
 
@@ -15,7 +15,7 @@ from harness.wait import until
 
 from . import load
 
-TAG_TTL = "10m"
+TAG_TTL = "1h"
 
 
 class Rival:

@@ -65,8 +65,8 @@ class Hits:
             time.sleep(0.2)
 
     def measure(self, bench: Bench, rival: Rival) -> dict:
-        self._expect_hit(bench, rival)
         bench.quiet.wait()
+        self._expect_hit(bench, rival)
         before = bench.upstream.seen()
         interval = meter.Interval(rival.pid, bench.ours())
         sample = self._load(bench, rival)

@@ -46,6 +46,8 @@ class Table:
     def _notes(self) -> list[str]:
         notes = [f"{rival} failed at least once: {why}" for rival, why in self.failures.items()]
         for rival, samples in self.samples.items():
+            if rival == "upstream":
+                continue
             asked = sum(s["upstream_objects"] for s in samples if s and "requests" in s)
             pings = sum(s["upstream_others"] for s in samples if s and "requests" in s)
             of = sum(s["requests"] for s in samples if s and "requests" in s)

@@ -23,11 +23,12 @@ FLOORS["proxy/daemon"] = tuple(FLOORS)
 # A library's header: where it may be seen, and by how many files (a header and its source count as one).
 LIBRARIES = {
     "lmdb.h": (r"cache/[^/]+$", 1),
-    "curl/curl.h": (r"upstream/curl[^/]*$", None),
+    "curl/curl.h": (r"upstream/(curl[^/]*|url\.cc)$", None),  # url.cc: what we check is what curl dials
     "llhttp.h": (r"proxy/http/[^/]+$", 1),
     "uv.h": (r"base/loop/[^/]+$|upstream/curl[^/]*$|proxy/main\.cc$", None),
 }
-_SSL = "openssl/ssl.h"  # one file of proxy/http, and the curl files
+_SSL = "openssl/ssl.h"  # one file of proxy/http, the curl files, and the store of CAs that they share
+_SSL_UPSTREAM = ("upstream/curl", "upstream/ca_store")
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+(?:"([^"]+)"|<([^>]+)>)', re.MULTILINE)
 
 
@@ -69,8 +70,8 @@ def _libraries(seen_by) -> list[Finding]:
     findings = []
     for header, places in seen_by.items():
         if header == _SSL:
-            stems = {stem for path, (stem, _) in places.items() if not path.startswith("upstream/curl")}
-            bad = [p for p in places if not p.startswith(("upstream/curl", "proxy/http/"))]
+            stems = {stem for path, (stem, _) in places.items() if not path.startswith(_SSL_UPSTREAM)}
+            bad = [p for p in places if not p.startswith((*_SSL_UPSTREAM, "proxy/http/"))]
             most = 1
         else:
             where, most = LIBRARIES[header]

@@ -22,11 +22,12 @@ TEST(Digest, ParsesWhatItPrints) {
 
 TEST(Digest, RefusesEverythingElse) {
   std::string hex(64, 'a');
-  for (std::string bad : {std::string(), std::string("sha256"), std::string("sha256:"), "SHA256:" + hex, "sha-256:" + hex,
-                          " sha256:" + hex, "sha256:" + hex + "a", "sha256:" + hex.substr(1), "sha512:" + hex,
-                          "sha256:" + hex + "\n", "sha256:" + std::string(64, 'A'), "sha256:" + std::string(64, 'g'),
-                          "md5:" + std::string(32, 'a'), "sha1:" + std::string(40, 'a'), "tarsum.v1+sha256:" + hex,
-                          "sha256:" + hex.substr(0, 63) + std::string(1, '\0')})
+  for (std::string bad :
+       {std::string(), std::string("sha256"), std::string("sha256:"), "SHA256:" + hex, "sha-256:" + hex,
+        " sha256:" + hex, "sha256:" + hex + "a", "sha256:" + hex.substr(1), "sha512:" + hex,
+        "sha256:" + hex + "\n", "sha256:" + std::string(64, 'A'), "sha256:" + std::string(64, 'g'),
+        "md5:" + std::string(32, 'a'), "sha1:" + std::string(40, 'a'), "tarsum.v1+sha256:" + hex,
+        "sha256:" + hex.substr(0, 63) + std::string(1, '\0')})
     EXPECT_FALSE(Digest::parse(bad)) << bad;
 }
 
@@ -44,7 +45,8 @@ TEST(Hasher, GivesTheSameDigestHoweverTheBytesAreSplit) {
   for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 7);
   for (size_t step : {1u, 63u, 64u, 65u, 4096u}) {
     Hasher hasher(DigestAlgorithm::sha256);
-    for (size_t at = 0; at < bytes.size(); at += step) hasher.update(std::string_view(bytes).substr(at, step));
+    for (size_t at = 0; at < bytes.size(); at += step)
+      hasher.update(std::string_view(bytes).substr(at, step));
     EXPECT_EQ(hasher.finish(), Digest::of(bytes));
   }
 }

@@ -34,7 +34,8 @@ TEST_F(Disk, AStrandKeepsItsOrderWhileOthersRunBeside) {
     std::vector<DiskStrand> strands;
     for (size_t i = 0; i < orders.size(); ++i) strands.emplace_back(pool);
     for (int i = 0; i < 2000; ++i)
-      for (size_t s = 0; s < strands.size(); ++s) strands[s].submit("note", [&orders, s, i] { orders[s].push_back(i); });
+      for (size_t s = 0; s < strands.size(); ++s)
+        strands[s].submit("note", [&orders, s, i] { orders[s].push_back(i); });
   }
   for (const std::vector<int>& order : orders) {
     ASSERT_EQ(order.size(), 2000u);
@@ -66,7 +67,8 @@ TEST_F(Disk, AFlowWaitsForAJobAndGoesOnOnItsLoop) {
   loops.start();
   int sums[2] = {0, 0};
   std::promise<void> started;
-  for (size_t i = 0; i < 2; ++i) loops.at(i).post([&, i] { loops.at(i).spawn(read_many(pool, loops.at(i), sums[i])); });
+  for (size_t i = 0; i < 2; ++i)
+    loops.at(i).post([&, i] { loops.at(i).spawn(read_many(pool, loops.at(i), sums[i])); });
   loops.at(1).post([&] { started.set_value(); });
   started.get_future().wait();
   std::promise<void> first_started;

@@ -24,10 +24,10 @@ TEST(Errc, EachStatusIsAnErrorAndFitsItsCode) {
   for (const ErrcInfo& info : all_errc()) {
     EXPECT_GE(info.http_status, 400) << info.label;
     EXPECT_LT(info.http_status, 600) << info.label;
-    int expected = info.oci_code == "TOOMANYREQUESTS"      ? 429
-                   : info.oci_code == "DENIED"             ? 403
-                   : info.oci_code.ends_with("_UNKNOWN")   ? 404
-                                                           : info.http_status;
+    int expected = info.oci_code == "TOOMANYREQUESTS"    ? 429
+                   : info.oci_code == "DENIED"           ? 403
+                   : info.oci_code.ends_with("_UNKNOWN") ? 404
+                                                         : info.http_status;
     EXPECT_EQ(info.http_status, expected) << info.label;
   }
 }

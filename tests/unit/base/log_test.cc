@@ -23,7 +23,8 @@ class Log : public testing::Test {
     std::string all;
     char buffer[4096];
     ssize_t count;
-    while ((count = ::read(read_.get(), buffer, sizeof buffer)) > 0) all.append(buffer, static_cast<size_t>(count));
+    while ((count = ::read(read_.get(), buffer, sizeof buffer)) > 0)
+      all.append(buffer, static_cast<size_t>(count));
     return all;
   }
   UniqueFd read_;
@@ -38,7 +39,9 @@ TEST_F(Log, WritesLinesOfKeysAndValues) {
     logger.debug("not {}", "shown");
   }
   std::string line = text();
-  EXPECT_NE(line.find(" info  request status=200 repository=library/alpine agent=\"a \\\"b\\\"\"\n"), std::string::npos) << line;
+  EXPECT_NE(line.find(" info  request status=200 repository=library/alpine agent=\"a \\\"b\\\"\"\n"),
+            std::string::npos)
+      << line;
   EXPECT_EQ(line.find("shown"), std::string::npos);
 }
 
@@ -49,7 +52,8 @@ TEST_F(Log, KeepsALineALineWhateverAClientSent) {
     logger.write(LogLevel::warn, "request", fields);
   }
   std::string line = text();
-  EXPECT_NE(line.find("\"agent\":\"\\u001b[31m\\\"},{\\\"a\\\":\\\"\\u000a\\u00ff\""), std::string::npos) << line;
+  EXPECT_NE(line.find("\"agent\":\"\\u001b[31m\\\"},{\\\"a\\\":\\\"\\u000a\\u00ff\""), std::string::npos)
+      << line;
   EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1);
 }
 

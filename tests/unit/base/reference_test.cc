@@ -9,10 +9,11 @@ namespace entrepot {
 namespace {
 
 TEST(RepositoryName, FollowsTheSpecification) {
-  for (const char* good : {"a", "0", "library/alpine", "a/b/c/d/e", "a--b", "a---b", "a__b", "a.b", "a_b", "a-b/c.d"})
+  for (const char* good :
+       {"a", "0", "library/alpine", "a/b/c/d/e", "a--b", "a---b", "a__b", "a.b", "a_b", "a-b/c.d"})
     EXPECT_TRUE(is_repository_name(good)) << good;
-  for (const char* bad : {"", "/", "a/", "/a", "a//b", "-a", "a-", ".a", "a.", "a..b", "a___b", "a._b", "_a", "A", "a/B", "a b",
-                          "a/../b", "a/./b", "a:b", "a@b", "a\n", "é"})
+  for (const char* bad : {"",     "/",  "a/", "/a",  "a//b", "-a",     "a-",    ".a",  "a.",  "a..b", "a___b",
+                          "a._b", "_a", "A",  "a/B", "a b",  "a/../b", "a/./b", "a:b", "a@b", "a\n",  "é"})
     EXPECT_FALSE(is_repository_name(bad)) << bad;
   EXPECT_TRUE(is_repository_name(std::string(255, 'a')));
   EXPECT_FALSE(is_repository_name(std::string(256, 'a')));
@@ -31,7 +32,8 @@ TEST(RepositoryName, AgreesWithTheSpecificationsExpressionOnRandomText) {
 
 TEST(Tag, FollowsTheSpecification) {
   for (const char* good : {"latest", "Latest", "_x", "1.0-rc.1", "v1_2"}) EXPECT_TRUE(is_tag(good)) << good;
-  for (const char* bad : {"", ".", "..", "-x", ".x", "a/b", "a:b", "a\n", "a b", "a%00"}) EXPECT_FALSE(is_tag(bad)) << bad;
+  for (const char* bad : {"", ".", "..", "-x", ".x", "a/b", "a:b", "a\n", "a b", "a%00"})
+    EXPECT_FALSE(is_tag(bad)) << bad;
   EXPECT_TRUE(is_tag(std::string(128, 'a')));
   EXPECT_FALSE(is_tag(std::string(129, 'a')));
 }

@@ -17,7 +17,8 @@ class StallWatchTest : public testing::Test {
     std::promise<void> judged;
     loops.at(0).post([&] {
       job();
-      loops.at(0).post([&] { judged.set_value(); });  // runs after the next poll, when the first turn has been judged
+      loops.at(0).post(
+          [&] { judged.set_value(); });  // runs after the next poll, when the first turn has been judged
     });
     judged.get_future().wait();
     return metrics_.counter("entrepot_loop_stalls_total", "", {{"loop", "0"}, {"kind", kind}}).value();
@@ -38,7 +39,7 @@ TEST_F(StallWatchTest, SeesACallbackThatUsesTheProcessorTooLong) {
 
 TEST_F(StallWatchTest, SeesACallbackThatSleeps) {
   auto sleep = [] {
-    timespec moment{0, 1'000'000};
+    timespec moment{0, 50'000'000};
     nanosleep(&moment, nullptr);
   };
   EXPECT_EQ(stalls_after(sleep, "blocked"), 1);

@@ -1,6 +1,7 @@
-// What the compiler must do right for flows to be coroutines. Every case counts the constructions and destructions of a
-// probe that also knows its own address, because g++ 12's mistakes (an object destroyed once too often, a copied
-// awaiter) are silent otherwise. The subset that these cases cover is the subset that tests/lint enforces.
+// What the compiler must do right for flows to be coroutines. Every case counts the constructions and
+// destructions of a probe that also knows its own address, because g++ 12's mistakes (an object destroyed
+// once too often, a copied awaiter) are silent otherwise. The subset that these cases cover is the subset
+// that tests/lint enforces.
 
 #include <gtest/gtest.h>
 
@@ -237,7 +238,8 @@ Task<void> many_ready_tasks(int& seen, size_t& deepest) {
   for (int i = 0; i < 100'000; ++i) {
     int value = co_await ready_now(i);
     char now = 0;
-    auto distance = static_cast<size_t>(std::abs(static_cast<intptr_t>(reinterpret_cast<uintptr_t>(&now) - base)));
+    auto distance =
+        static_cast<size_t>(std::abs(static_cast<intptr_t>(reinterpret_cast<uintptr_t>(&now) - base)));
     deepest = std::max(deepest, distance);
     seen = value;
   }

@@ -18,13 +18,14 @@ TEST(Size, ReadsWholeNumbersFractionsAndUnits) {
 }
 
 TEST(Size, RefusesWhatIsNoSize) {
-  for (const char* bad : {"", "-1", "+1", "1e3", "GiB", "10 %", "10GiBx", "1.5", "1.GiB", "0x10", " 1", "18446744073709551616",
-                          "99999999999TiB"})
+  for (const char* bad : {"", "-1", "+1", "1e3", "GiB", "10 %", "10GiBx", "1.5", "1.GiB", "0x10", " 1",
+                          "18446744073709551616", "99999999999TiB"})
     EXPECT_FALSE(parse_size(bad)) << bad;
 }
 
 TEST(Size, PrintsWhatItReads) {
-  for (const char* text : {"20GiB", "1536MiB", "1000", "3TiB", "0"}) EXPECT_EQ(format_size(*parse_size(text)), text);
+  for (const char* text : {"20GiB", "1536MiB", "1000", "3TiB", "0"})
+    EXPECT_EQ(format_size(*parse_size(text)), text);
 }
 
 TEST(Duration, ReadsOneOrSeveralParts) {
@@ -36,11 +37,13 @@ TEST(Duration, ReadsOneOrSeveralParts) {
 }
 
 TEST(Duration, RefusesWhatIsNoDuration) {
-  for (const char* bad : {"", "10", "s", "-1s", "1.5s", "10 s", "1h30", "1y", "99999999999s"}) EXPECT_FALSE(parse_duration(bad)) << bad;
+  for (const char* bad : {"", "10", "s", "-1s", "1.5s", "10 s", "1h30", "1y", "99999999999s"})
+    EXPECT_FALSE(parse_duration(bad)) << bad;
 }
 
 TEST(Duration, PrintsWhatItReads) {
-  for (const char* text : {"0s", "500ms", "10s", "1h30m", "7d"}) EXPECT_EQ(format_duration(*parse_duration(text)), text);
+  for (const char* text : {"0s", "500ms", "10s", "1h30m", "7d"})
+    EXPECT_EQ(format_duration(*parse_duration(text)), text);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "cache/part.h"
 
+#include <future>
+
 #include "cache_fixture.h"
 
 namespace entrepot::cache {
@@ -45,6 +47,28 @@ TEST_F(CacheTest, APlacedPartKeepsItsNameUntilTheCommitAndNotLonger) {
   cache.settle();
   EXPECT_FALSE(std::filesystem::exists(part_path(directory(), digest)));
   EXPECT_EQ(read_whole(blob_path(directory(), digest)), "placed");
+}
+
+TEST_F(CacheTest, WhilePlacedAndNotCommittedNoOtherPartOfTheDigestIsOpened) {
+  OpenCache cache(directory());
+  Digest digest = Digest::of("placed");
+  ASSERT_TRUE(cache.place(digest, "placed").has_value());
+  auto second = cache->open_part(digest, 6);
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().code, Errc::overloaded);
+  EXPECT_TRUE(std::filesystem::exists(part_path(directory(), digest)));
+}
+
+TEST_F(CacheTest, APartOfTheDigestMayBeOpenedFromTheMomentTheCommitIsDone) {
+  OpenCache cache(directory());
+  Digest digest = Digest::of("placed");
+  ASSERT_TRUE(cache.place(digest, "placed").has_value());
+  std::promise<bool> opened;
+  Commit one;
+  one.blobs.push_back({digest, 6, "", {}});
+  cache->commit(std::move(one),
+                [&](const Status&) { opened.set_value(cache->open_part(digest, 6).has_value()); });
+  EXPECT_TRUE(opened.get_future().get());
 }
 
 TEST_F(CacheTest, ADiscardedPartGivesItsRoomBackWhenItsReadersHaveGone) {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -57,6 +58,24 @@ TEST_F(AServer, AcceptsNoMoreThanItsLimitUntilThereIsRoom) {
   EXPECT_EQ(server_->connections(), 2u);
   clients.front().close();
   EXPECT_EQ(third.read_answer().status, 200);
+}
+
+TEST_F(AServer, WaitsForADescriptorWhenThereIsNone) {
+  serve(say_ok);
+  EXPECT_EQ(get().status, 200);
+  while (server_->connections() > 0) std::this_thread::yield();
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  UniqueFd next(dup(0));
+  rlimit low = before;
+  low.rlim_cur = static_cast<rlim_t>(next.get()) + 1;  // room for the client's own socket
+  next.reset();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+  Client client = connect();
+  while (metric("entrepot_http_limits_total", {{"limit", "descriptors"}}) == 0) std::this_thread::yield();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  client.send(request_for("/"));
+  EXPECT_EQ(client.read_answer().status, 200);
 }
 
 TEST_F(AServer, RefusesAnAddressThatIsTaken) {

@@ -13,7 +13,8 @@ struct Got {
 };
 
 // Reads a blob as an answer does: from where it is readable, and nothing else.
-Task<void> read_blob(pull::Puller& puller, cache::Repository repository, Digest digest, std::promise<Got>& promise) {
+Task<void> read_blob(pull::Puller& puller, cache::Repository repository, Digest digest,
+                     std::promise<Got>& promise) {
   Got got;
   Result<pull::OpenBlob> blob = co_await puller.blobs().open(repository, digest);
   if (!blob) {
@@ -30,19 +31,22 @@ Task<void> read_blob(pull::Puller& puller, cache::Repository repository, Digest 
       break;
     }
     std::string piece(ready->end - at, '\0');
-    EXPECT_EQ(pread(blob->file->get(), piece.data(), piece.size(), static_cast<off_t>(at)), static_cast<ssize_t>(piece.size()));
+    EXPECT_EQ(pread(blob->file->get(), piece.data(), piece.size(), static_cast<off_t>(at)),
+              static_cast<ssize_t>(piece.size()));
     got.bytes += piece;
     at = ready->end;
     if (ready->is_last) break;
   }
   if (!blob->fill) {
     got.bytes.resize(*blob->size);
-    EXPECT_EQ(pread(blob->file->get(), got.bytes.data(), got.bytes.size(), 0), static_cast<ssize_t>(got.bytes.size()));
+    EXPECT_EQ(pread(blob->file->get(), got.bytes.data(), got.bytes.size(), 0),
+              static_cast<ssize_t>(got.bytes.size()));
   }
   promise.set_value(std::move(got));
 }
 
-Task<void> pull_tag(pull::Puller& puller, cache::Repository repository, std::string tag, std::promise<Got>& promise) {
+Task<void> pull_tag(pull::Puller& puller, cache::Repository repository, std::string tag,
+                    std::promise<Got>& promise) {
   Got got;
   Result<pull::ResolvedTag> resolved = co_await puller.tags().resolve(repository, tag);
   if (!resolved) {
@@ -68,8 +72,8 @@ std::string pattern(size_t size) {
 
 std::string manifest_of(const std::string& layer) {
   return R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"digest":")" +
-         Digest::of("{}").text() + R"(","size":2},"layers":[{"digest":")" + Digest::of(layer).text() + R"(","size":)" +
-         std::to_string(layer.size()) + "}]}";
+         Digest::of("{}").text() + R"(","size":2},"layers":[{"digest":")" + Digest::of(layer).text() +
+         R"(","size":)" + std::to_string(layer.size()) + "}]}";
 }
 
 class Coalescing : public PullTest {
@@ -77,7 +81,9 @@ class Coalescing : public PullTest {
   std::vector<Got> read_all(size_t clients, const std::string& name, const Digest& digest) {
     std::vector<std::promise<Got>> promises(clients);
     for (size_t i = 0; i < clients; ++i)
-      spawn(i, [this, i, name, digest, &promises] { return read_blob(puller(i), repository(name), digest, promises[i]); });
+      spawn(i, [this, i, name, digest, &promises] {
+        return read_blob(puller(i), repository(name), digest, promises[i]);
+      });
     std::vector<Got> all;
     for (auto& promise : promises) all.push_back(promise.get_future().get());
     return all;
@@ -85,7 +91,9 @@ class Coalescing : public PullTest {
   std::vector<Got> pull_all(size_t clients, const std::string& name, const std::string& tag) {
     std::vector<std::promise<Got>> promises(clients);
     for (size_t i = 0; i < clients; ++i)
-      spawn(i, [this, i, name, tag, &promises] { return pull_tag(puller(i), repository(name), tag, promises[i]); });
+      spawn(i, [this, i, name, tag, &promises] {
+        return pull_tag(puller(i), repository(name), tag, promises[i]);
+      });
     std::vector<Got> all;
     for (auto& promise : promises) all.push_back(promise.get_future().get());
     return all;
@@ -131,7 +139,8 @@ TEST_P(Coalescing, ACommittedBlobIsAHitAlsoAfterARestart) {
 }
 
 TEST_P(Coalescing, AWrongByteNeverCompletesAndIsNotCached) {
-  for (size_t size : {size_t{0}, size_t{1}, size_t{65'535}, size_t{65'536}, size_t{65'537}, size_t{1'000'000}}) {
+  for (size_t size :
+       {size_t{0}, size_t{1}, size_t{65'535}, size_t{65'536}, size_t{65'537}, size_t{1'000'000}}) {
     std::string right = pattern(size) + "x";
     std::string wrong = pattern(size) + "y";
     content_.add_wrong_blob("library/a", Digest::of(right), wrong);

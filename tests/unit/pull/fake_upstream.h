@@ -11,16 +11,18 @@
 #include "base/loop/call_on.h"
 #include "upstream/client.h"
 
-// A registry in memory, behind the seam that the pull path sees. It does less than a real one: no HTTP, no auth, no
-// redirects (tests/unit/upstream and tests/integration have those); what it can do is hold an answer back until a test lets it
-// go, cut a body, give wrong bytes, and count.
+// A registry in memory, behind the seam that the pull path sees. It does less than a real one: no HTTP, no
+// auth, no redirects (tests/unit/upstream and tests/integration have those); what it can do is hold an answer
+// back until a test lets it go, cut a body, give wrong bytes, and count.
 
 namespace entrepot::testing_support {
 
 /// What all loops' clients answer from. Thread-safe.
 class FakeContent {
  public:
-  void add_blob(const std::string& repository, const std::string& bytes) { blobs_[repository + "@" + Digest::of(bytes).text()] = bytes; }
+  void add_blob(const std::string& repository, const std::string& bytes) {
+    blobs_[repository + "@" + Digest::of(bytes).text()] = bytes;
+  }
   void add_wrong_blob(const std::string& repository, const Digest& digest, const std::string& bytes) {
     blobs_[repository + "@" + digest.text()] = bytes;
   }
@@ -34,8 +36,8 @@ class FakeContent {
   std::atomic<int> manifest_heads{0};
   std::atomic<bool> is_down{false};
   std::atomic<bool> hides_sizes{false};
-  std::atomic<uint64_t> cut_after{UINT64_MAX};   // bytes of a body
-  std::atomic<bool> is_held{false};              // bodies wait after their first piece
+  std::atomic<uint64_t> cut_after{UINT64_MAX};  // bytes of a body
+  std::atomic<bool> is_held{false};             // bodies wait after their first piece
 
   std::optional<std::string> blob(const std::string& key) const { return at(blobs_, key); }
   std::optional<std::string> manifest(const std::string& key) const { return at(manifests_, key); }
@@ -55,7 +57,8 @@ class FakeContent {
 
 class FakeBody final : public upstream::BlobBody {
  public:
-  FakeBody(FakeContent& content, EventLoop& loop, std::string bytes) : content_(content), loop_(loop), bytes_(std::move(bytes)) {}
+  FakeBody(FakeContent& content, EventLoop& loop, std::string bytes)
+      : content_(content), loop_(loop), bytes_(std::move(bytes)) {}
 
   std::optional<uint64_t> size() const override {
     if (content_.hides_sizes) return std::nullopt;
@@ -122,7 +125,8 @@ class FakeRegistry final : public upstream::Registry {
 
 class FakeClient final : public upstream::Client {
  public:
-  FakeClient(FakeContent& content, EventLoop& loop, const upstream::Settings& settings) : registry_(content, loop, settings) {}
+  FakeClient(FakeContent& content, EventLoop& loop, const upstream::Settings& settings)
+      : registry_(content, loop, settings) {}
   void connect(std::span<upstream::Client* const>) override {}
   upstream::Registry* find(std::string_view name) override {
     return name == registry_.settings().name ? &registry_ : nullptr;

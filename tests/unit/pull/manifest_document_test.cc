@@ -9,12 +9,13 @@ constexpr char kManifest[] = "application/vnd.oci.image.manifest.v1+json";
 constexpr char kIndex[] = "application/vnd.oci.image.index.v1+json";
 
 std::string descriptor(const std::string& content) {
-  return R"({"digest":")" + Digest::of(content).text() + R"(","size":)" + std::to_string(content.size()) + "}";
+  return R"({"digest":")" + Digest::of(content).text() + R"(","size":)" + std::to_string(content.size()) +
+         "}";
 }
 
 TEST(ManifestDocument, NamesItsConfigAndLayersOnceEach) {
-  std::string bytes = R"({"schemaVersion":2,"config":)" + descriptor("c") + R"(,"layers":[)" + descriptor("one") + "," +
-                      descriptor("one") + "," + descriptor("two") + "]}";
+  std::string bytes = R"({"schemaVersion":2,"config":)" + descriptor("c") + R"(,"layers":[)" +
+                      descriptor("one") + "," + descriptor("one") + "," + descriptor("two") + "]}";
   Result<ManifestDocument> document = read_manifest(bytes, kManifest);
   ASSERT_TRUE(document) << document.error().message;
   EXPECT_EQ(document->media_type, kManifest);
@@ -40,8 +41,9 @@ TEST(ManifestDocument, RefusesADocumentThatIsBothAManifestAndAnIndex) {
 }
 
 TEST(ManifestDocument, RefusesWhatIsNoManifest) {
-  for (const char* bad : {"", "[]", "null", "\"x\"", "{", "<html></html>", R"({"schemaVersion":1,"fsLayers":[]})",
-                          R"({"layers":{}})", R"({"layers":[1]})", R"({"layers":[{"digest":"md5:x"}]})", R"({"config":7})"})
+  for (const char* bad :
+       {"", "[]", "null", "\"x\"", "{", "<html></html>", R"({"schemaVersion":1,"fsLayers":[]})",
+        R"({"layers":{}})", R"({"layers":[1]})", R"({"layers":[{"digest":"md5:x"}]})", R"({"config":7})"})
     EXPECT_FALSE(read_manifest(bad, "")) << bad;
   std::string deep(1000, '[');
   EXPECT_FALSE(read_manifest(R"({"a":)" + deep, ""));
@@ -50,7 +52,8 @@ TEST(ManifestDocument, RefusesWhatIsNoManifest) {
 }
 
 TEST(ManifestDocument, NoMutationOfAManifestCrashesIt) {
-  std::string bytes = R"({"schemaVersion":2,"config":)" + descriptor("c") + R"(,"layers":[)" + descriptor("one") + "]}";
+  std::string bytes =
+      R"({"schemaVersion":2,"config":)" + descriptor("c") + R"(,"layers":[)" + descriptor("one") + "]}";
   for (size_t i = 0; i < bytes.size(); ++i) {
     for (int byte = 0; byte < 256; byte += 5) {
       std::string mutated = bytes;

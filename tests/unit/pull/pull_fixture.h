@@ -26,8 +26,8 @@ class ShiftedClock final : public Clock {
   std::atomic<Duration> shift_{Duration::zero()};
 };
 
-/// The pull path as main builds it, on a real cache in a temporary directory, with an upstream in memory. The parameter is the
-/// number of loops.
+/// The pull path as main builds it, on a real cache in a temporary directory, with an upstream in memory. The
+/// parameter is the number of loops.
 class PullTest : public testing::TestWithParam<size_t> {
  protected:
   PullTest() {

@@ -42,8 +42,8 @@ TEST(Range, WhatLiesOutsideIsUnsatisfiable) {
 }
 
 TEST(Range, WhatIsMalformedOrNotUnderstoodIsIgnored) {
-  for (const char* header : {"items=0-5", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=5-4", "bytes=0-0,2-2", "bytes=1-2-3", "bytes=+1-2",
-                             "bytes= 1 - 2"})
+  for (const char* header : {"items=0-5", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=5-4",
+                             "bytes=0-0,2-2", "bytes=1-2-3", "bytes=+1-2", "bytes= 1 - 2"})
     EXPECT_EQ(read(header), "whole") << header;
 }
 

@@ -36,15 +36,29 @@ TEST(Route, ReadsEveryEndpointFromTheRight) {
   }
 }
 
+TEST(Route, ReadsTheShapesOfAMirrorsUrl) {
+  for (const char* path : {"/quay.io/v2/a/b/manifests/x", "/quay.io/a/b/manifests/x"}) {
+    Result<Route> route = read_route(path);
+    ASSERT_TRUE(route) << path;
+    EXPECT_EQ(route->name, "quay.io/a/b") << path;
+    EXPECT_TRUE(route->names_upstream) << path;
+  }
+  EXPECT_EQ(read_route("/quay.io/v2/")->kind, Route::Kind::ping);
+  EXPECT_TRUE(read_route("/quay.io/v2/")->names_upstream);
+  EXPECT_FALSE(read_route("/v2/quay.io/a/manifests/x")->names_upstream);
+}
+
 TEST(Route, RefusesBrokenNamesAndEncodings) {
-  for (const char* path : {"/v2//manifests/latest", "/v2/a/./b/manifests/x", "/v2/a//b/manifests/x", "/v2/a/b//manifests/x",
-                           "/v2/_catalog/manifests/x", "/v2/-a/manifests/x", "/v2/A/manifests/x", "/v2/a@evil/manifests/x"}) {
+  for (const char* path :
+       {"/v2//manifests/latest", "/v2/a/./b/manifests/x", "/v2/a//b/manifests/x", "/v2/a/b//manifests/x",
+        "/v2/_catalog/manifests/x", "/v2/-a/manifests/x", "/v2/A/manifests/x", "/v2/a@evil/manifests/x"}) {
     Result<Route> route = read_route(path);
     ASSERT_FALSE(route) << path;
     EXPECT_EQ(route.error().code, Errc::name_invalid) << path;
   }
-  for (const char* path : {"/v2/a/%252e%252e/manifests/x", "/v2/a/manifests/x%0a", "/v2/a/manifests/x%00.json", "/v2/a%2Fb/manifests/x",
-                           "/v2/a/manifests/%zz", "/v2/a/manifests/%4", "/v2/a/manifests/%", "/v2/%c0%ae/manifests/x"}) {
+  for (const char* path : {"/v2/a/%252e%252e/manifests/x", "/v2/a/manifests/x%0a",
+                           "/v2/a/manifests/x%00.json", "/v2/a%2Fb/manifests/x", "/v2/a/manifests/%zz",
+                           "/v2/a/manifests/%4", "/v2/a/manifests/%", "/v2/%c0%ae/manifests/x"}) {
     Result<Route> route = read_route(path);
     ASSERT_FALSE(route) << path;
     EXPECT_EQ(route.error().code, Errc::bad_request) << path;
@@ -52,8 +66,9 @@ TEST(Route, RefusesBrokenNamesAndEncodings) {
 }
 
 TEST(Route, WhatIsNoEndpointIsNotFound) {
-  for (const char* path : {"/", "/v1/_ping", "/V2/", "//v2/", "/./v2/", "/v2/../../etc/passwd", "/v2/a", "/v2/a/manifests/", "/v2/a/blobs/",
-                           "/v2/a/blobs/uploads/", "/v2/_catalog", "/metrics", "/v2/a/tags/"}) {
+  for (const char* path :
+       {"/", "/v1/_ping", "/V2/", "//v2/", "/v2/../../etc/passwd", "/v2/a", "/v2/a/manifests/",
+        "/v2/a/blobs/", "/v2/a/blobs/uploads/", "/v2/_catalog", "/metrics", "/v2/a/tags/"}) {
     Result<Route> route = read_route(path);
     ASSERT_FALSE(route) << path;
     EXPECT_EQ(route.error().code, Errc::not_found) << path << ": " << route.error().message;

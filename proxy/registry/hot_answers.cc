@@ -1,8 +1,8 @@
-#include "proxy/pull/hot_answers.h"
+#include "proxy/registry/hot_answers.h"
 
 #include <utility>
 
-namespace entrepot::pull {
+namespace entrepot::registry {
 namespace {
 
 constexpr size_t kMaxBytes = 32 * 1024 * 1024;
@@ -60,4 +60,4 @@ void HotAnswers::erase(Entries::iterator entry) {
   entries_.erase(entry);
 }
 
-}  // namespace entrepot::pull
+}  // namespace entrepot::registry

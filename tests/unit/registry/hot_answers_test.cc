@@ -1,18 +1,19 @@
-#include "proxy/pull/hot_answers.h"
+#include "proxy/registry/hot_answers.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-namespace entrepot::pull {
+namespace entrepot::registry {
 namespace {
 
 MonotonicTime at(int seconds) { return MonotonicTime(std::chrono::seconds(seconds)); }
 
 HotAnswer canned(const std::string& content, size_t size) {
   HotAnswer answer(Digest::of(content));
-  answer.canned = std::make_shared<http::CannedAnswer>(http::CannedAnswer{200, "head", std::string(size, 'x')});
+  answer.canned =
+      std::make_shared<http::CannedAnswer>(http::CannedAnswer{200, "head", std::string(size, 'x')});
   return answer;
 }
 
@@ -60,4 +61,4 @@ TEST(HotAnswers, HoldsABoundedNumberOfDescriptors) {
 }
 
 }  // namespace
-}  // namespace entrepot::pull
+}  // namespace entrepot::registry

@@ -1,33 +1,11 @@
-#include "proxy/registry/addressing.h"
+#include "proxy/pull/addressing.h"
 
-#include <optional>
-
-#include "proxy/registry/route.h"
-
-namespace entrepot::registry {
+namespace entrepot::pull {
 namespace {
-
-constexpr size_t kMaxNsLength = 255;
 
 // As docker tells a registry's host from a repository's first component.
 bool looks_like_a_host(std::string_view component) {
   return component.find_first_of(".:") != std::string_view::npos || component == "localhost";
-}
-
-// The value of `ns`. Absent: nothing. Given twice, empty or overlong: bad_request.
-Result<std::optional<std::string>> ns_of(std::string_view query) {
-  std::optional<std::string> ns;
-  while (!query.empty()) {
-    size_t end = query.find('&');
-    std::string_view part = query.substr(0, end);
-    query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
-    if (!part.starts_with("ns=")) continue;
-    part.remove_prefix(3);
-    if (ns || part.empty() || part.size() > kMaxNsLength) return fail(Errc::bad_request, "a broken `ns` parameter");
-    ENTREPOT_TRY_ASSIGN(std::string value, percent_decode(part));
-    ns = std::move(value);
-  }
-  return ns;
 }
 
 cache::Repository repository_of(const upstream::Settings& upstream, std::string_view name) {
@@ -36,7 +14,8 @@ cache::Repository repository_of(const upstream::Settings& upstream, std::string_
 }
 
 Error not_configured(std::string_view registry) {
-  return Error{Errc::name_unknown, "registry " + std::string(registry.substr(0, 255)) + " is not configured here"};
+  return Error{Errc::name_unknown,
+               "registry " + std::string(registry.substr(0, 255)) + " is not configured here"};
 }
 
 }  // namespace
@@ -54,22 +33,25 @@ const upstream::Settings* Addressing::find(std::string_view name) const {
   return found == by_name_.end() ? nullptr : &found->second;
 }
 
-Result<Addressing::Target> Addressing::resolve(std::string_view name, std::string_view query) const {
+Result<Addressing::Target> Addressing::resolve(std::string_view name, const std::optional<std::string>& ns,
+                                               bool names_upstream) const {
   size_t slash = name.find('/');
   std::string_view first = name.substr(0, slash);
   if (slash != std::string_view::npos) {
-    if (const upstream::Settings* named = find(first)) return Target{repository_of(*named, name.substr(slash + 1)), {}};
+    if (const upstream::Settings* named = find(first))
+      return Target{repository_of(*named, name.substr(slash + 1)), {}};
     if (looks_like_a_host(first)) return fail(not_configured(first));
   }
-  ENTREPOT_TRY_ASSIGN(std::optional<std::string> ns, ns_of(query));
+  if (names_upstream) return fail(not_configured(first));
   if (ns) {
     const upstream::Settings* named = find(*ns);
     if (named == nullptr) return fail(not_configured(*ns));
     return Target{repository_of(*named, name), *ns};
   }
   const upstream::Settings* fallback = find(default_name_);
-  if (fallback == nullptr) return fail(Errc::name_unknown, "no default upstream is configured; name one in the path");
+  if (fallback == nullptr)
+    return fail(Errc::name_unknown, "no default upstream is configured; name one in the path");
   return Target{repository_of(*fallback, name), {}};
 }
 
-}  // namespace entrepot::registry
+}  // namespace entrepot::pull

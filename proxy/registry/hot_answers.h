@@ -11,9 +11,10 @@
 #include "base/shared_fd.h"
 #include "proxy/http/exchange.h"
 
-namespace entrepot::pull {
+namespace entrepot::registry {
 
-/// An answer that needs no look-up: whole in memory (manifests, blobs of at most 64 KiB), or an open descriptor.
+/// An answer that needs no look-up: whole in memory (manifests, blobs of at most 64 KiB), or an open
+/// descriptor.
 struct HotAnswer {
   explicit HotAnswer(const Digest& object) : digest(object) {}
 
@@ -21,16 +22,16 @@ struct HotAnswer {
   http::AccessNote note;                             // for the log
   std::shared_ptr<const http::CannedAnswer> canned;  // or:
   SharedFd file;
-  uint64_t size = 0;                                 // of the file
-  std::string ns;                                    // OCI-Namespace, for the file's head
-  MonotonicTime expires = MonotonicTime::max();      // of a tag's answer
-  MonotonicTime touched_at;                          // when the cache was last told of its use
+  uint64_t size = 0;                             // of the file
+  std::string ns;                                // OCI-Namespace, for the file's head
+  MonotonicTime expires = MonotonicTime::max();  // of a tag's answer
+  MonotonicTime touched_at;                      // when the cache was last told of its use
 };
 
-/// The answers of one loop that are used again and again, asked before the index: least recently used goes first, bounded in
-/// bytes (32 MiB) and in descriptors (256). What is evicted from the cache is forgotten here, so that its space is given
-/// back. The key is the request's target as it was sent: the target decides the upstream, the repository and so the rights,
-/// and a hit need not even parse it.
+/// The answers of one loop that are used again and again, asked before the index: least recently used goes
+/// first, bounded in bytes (32 MiB) and in descriptors (256). What is evicted from the cache is forgotten
+/// here, so that its space is given back. The key is the request's target as it was sent: the target decides
+/// the upstream, the repository and so the rights, and a hit need not even parse it.
 class HotAnswers {
  public:
   /// The answer, or nullptr when there is none or it has expired. Good until the next call.
@@ -54,4 +55,4 @@ class HotAnswers {
   size_t files_ = 0;
 };
 
-}  // namespace entrepot::pull
+}  // namespace entrepot::registry
