@@ -21,7 +21,11 @@ constexpr size_t kReadBytes = 128 * 1024;
 bool is_byte_warm(int fd, uint64_t at) {
   char byte;
   iovec piece{&byte, 1};
-  if (preadv2(fd, &piece, 1, static_cast<off_t>(at), RWF_NOWAIT) >= 0) return true;
+  // A second look: a page in memory may refuse once, when reading it is what starts the read-ahead behind it.
+  for (int look = 0; look < 2; ++look) {
+    if (preadv2(fd, &piece, 1, static_cast<off_t>(at), RWF_NOWAIT) >= 0) return true;
+    if (errno != EAGAIN) break;
+  }
   // tmpfs cannot say, but is in memory.
   struct statfs system {};
   return errno == EOPNOTSUPP && fstatfs(fd, &system) == 0 && system.f_type == TMPFS_MAGIC;

@@ -18,8 +18,6 @@ from . import content, meter, rivals, rows, table
 from .load import Failed
 from .upstream import Upstream
 
-PACKAGES = ("wrk", "docker-registry", "nginx-light")
-
 
 def main() -> int:
     options = _arguments()
@@ -88,8 +86,8 @@ def say(text: str):
 # -- before
 
 def _install():
-    known = subprocess.run([paths.REPOSITORY / "tools/packages", "bench"], capture_output=True, text=True)
-    wanted = known.stdout.split() if known.returncode == 0 and known.stdout.strip() else PACKAGES
+    listed = subprocess.run([paths.REPOSITORY / "tools/packages", "bench"], capture_output=True, text=True, check=True)
+    wanted = listed.stdout.split()
     installed = "${db:Status-Status}"
     missing = [name for name in wanted if subprocess.run(
         ["dpkg-query", "-W", "-f", installed, name], capture_output=True, text=True).stdout != "installed"]
