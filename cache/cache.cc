@@ -227,8 +227,12 @@ Result<std::optional<Descriptor>> Cache::find_link(const Repository& repository,
 Result<bool> Cache::contains(const Digest& digest) {
   ENTREPOT_TRY_ASSIGN(Index::Reader reader, state_->index->read());
   ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, reader.view().blob(digest));
-  return row && row->state == BlobState::committed;
+  if (!row || row->state != BlobState::committed) return false;
+  ENTREPOT_TRY_ASSIGN(std::optional<State::Opened> opened, state_->open_blob(digest, row->size));
+  return opened.has_value();
 }
+
+void Cache::stop() { state_->writer.reset(); }
 
 Result<std::unique_ptr<Part>> Cache::open_part(const Digest& digest, uint64_t size) {
   std::shared_ptr<FileUse> use = state_->uses->make_use();

@@ -52,7 +52,7 @@ struct FoundManifest {
 
 struct FoundTag {
   Digest digest;
-  WallTime checked_at;  // when the upstream last confirmed it
+  WallTime checked_at;  // when the upstream last confirmed it; the epoch: it has said that there is none
 };
 
 /// What the index learns in one transaction. Everything in it becomes durable together or not at all.
@@ -95,6 +95,10 @@ class Cache {
   /// Commits what waits, closes the index, gives up the lock. REQUIRES: nobody calls any more.
   ~Cache();
 
+  /// BLOCKING. Commits what waits and ends the index writer: no `done` and no listener is called after this. What was
+  /// opened stays good. Nothing is committed any more.
+  void stop();
+
   // ---- looking up: BLOCKING, thread-safe ----
 
   /// A complete, verified blob that `repository` holds by a link; nothing when one of both is missing, or
@@ -105,7 +109,7 @@ class Cache {
   /// The link's descriptor: what a manifest of this repository said of the size of `digest`; nothing without
   /// a link.
   Result<std::optional<Descriptor>> find_link(const Repository& repository, const Digest& digest);
-  /// Whether the blob is committed, whoever holds it.
+  /// Whether the blob is committed, whoever holds it, and its file is there with the right size.
   Result<bool> contains(const Digest& digest);
 
   // ---- filling ----

@@ -135,7 +135,8 @@ Status IndexUpdate::put_tag(const Commit::Tag& tag) {
   std::string key = tag_key(repository, tag.tag);
   int64_t checked_at = to_milliseconds(tag.checked_at);
   TagRow row{tag.digest, checked_at, checked_at, {}, state_.next_age};
-  if (old && old->digest == tag.digest && checked_at - old->logged_at_ms < kLogTagAfterMs) {
+  if (old && old->digest == tag.digest && checked_at >= old->logged_at_ms &&
+      checked_at - old->logged_at_ms < kLogTagAfterMs) {
     row.logged_at_ms = old->logged_at_ms;
     row.etag = old->etag;
   } else {

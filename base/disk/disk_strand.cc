@@ -15,15 +15,18 @@ class DiskStrand::State : public std::enable_shared_from_this<State> {
 
   void submit(const char* name, DiskPool::Job job) {
     box_.post(std::move(job));
-    if (pending_.fetch_add(1) == 0) pool_.submit(name, [self = shared_from_this()] { self->run(); });
+    if (pending_.fetch_add(1) == 0) start(name);
   }
 
  private:
-  void run() {
-    size_t finished = 0;
-    do {
-      finished = box_.drain([](DiskPool::Job&& job) { job(); });
-    } while (pending_.fetch_sub(finished) != finished);
+  void start(const char* name) {
+    pool_.submit(name, [self = shared_from_this(), name] { self->run(name); });
+  }
+
+  // One batch, then to the end of the pool's queue: a strand that is never empty must not keep a thread.
+  void run(const char* name) {
+    size_t finished = box_.drain([](DiskPool::Job&& job) { job(); });
+    if (pending_.fetch_sub(finished) != finished) start(name);
   }
 
   DiskPool& pool_;

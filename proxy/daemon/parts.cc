@@ -9,7 +9,8 @@ namespace entrepot::daemon {
 namespace {
 
 constexpr unsigned kMaxLoops = 16;
-constexpr size_t kDiskThreads = 4;
+constexpr size_t kFillThreads = 4;
+constexpr size_t kLookUpThreads = 4;
 constexpr mode_t kControlMode = 0600;
 constexpr size_t kMaxAdminConnections = 64;
 
@@ -58,6 +59,8 @@ Parts::Parts(const config::Config& config, Logger& logger) : config_(config), lo
 Parts::~Parts() {
   // Jobs and commits end while the loops they post to are still there.
   disk_.reset();
+  look_ups_.reset();
+  if (cache_) cache_->stop();
   server_.reset();
   admin_server_.reset();
 }
@@ -67,7 +70,8 @@ Result<std::unique_ptr<Parts>> Parts::make(const config::Config& config, Logger&
   ENTREPOT_TRY(parts->open_cache());
   parts->loops_ =
       std::make_unique<LoopGroup>(loop_count(config.server.threads), parts->clock_, logger, parts->metrics_);
-  parts->disk_ = std::make_unique<ThreadedDiskPool>(kDiskThreads, logger, parts->metrics_);
+  parts->disk_ = std::make_unique<ThreadedDiskPool>(kFillThreads, logger, parts->metrics_);
+  parts->look_ups_ = std::make_unique<ThreadedDiskPool>(kLookUpThreads, logger, parts->metrics_);
   ENTREPOT_TRY(parts->make_upstreams());
   parts->make_pull_path();
   parts->make_handlers();
@@ -87,7 +91,7 @@ Status Parts::open_cache() {
 }
 
 Status Parts::make_upstreams() {
-  ENTREPOT_TRY_ASSIGN(upstreams_, upstream::Shared::make(config_.upstreams, *disk_, logger_, metrics_));
+  ENTREPOT_TRY_ASSIGN(upstreams_, upstream::Shared::make(config_.upstreams, *look_ups_, logger_, metrics_));
   for (size_t i = 0; i < loops_->size(); ++i)
     clients_.push_back(upstream::Client::make(*upstreams_, *loops_, loops_->at(i)));
   std::vector<upstream::Client*> siblings = pointers(clients_);
@@ -97,7 +101,8 @@ Status Parts::make_upstreams() {
 
 void Parts::make_pull_path() {
   for (size_t i = 0; i < loops_->size(); ++i) {
-    pull::Context context{*loops_, loops_->at(i), *disk_, *cache_, *clients_[i], logger_, metrics_};
+    pull::Context context{*loops_, loops_->at(i), *disk_,  *look_ups_,
+                          *cache_, *clients_[i],  logger_, metrics_};
     pullers_.push_back(std::make_unique<pull::Puller>(context));
   }
   std::vector<pull::Puller*> siblings = pointers(pullers_);
@@ -112,7 +117,7 @@ void Parts::make_handlers() {
     pull::Puller& puller = *pullers_[i];
     registry_handlers_.push_back(std::make_unique<registry::RegistryHandler>(*addressing_, puller));
     admin_handlers_.push_back(
-        std::make_unique<admin::AdminHandler>(loops_->at(i), *disk_, metrics_, health_, admin_options));
+        std::make_unique<admin::AdminHandler>(loops_->at(i), *look_ups_, metrics_, health_, admin_options));
     auto query = [&puller](Digest digest) { return state_of(puller, digest); };
     control_handlers_.push_back(std::make_unique<admin::ControlHandler>(health_, query));
   }
@@ -123,8 +128,8 @@ void Parts::make_handlers() {
 }
 
 Status Parts::add_listeners() {
-  server_ = std::make_unique<http::Server>(*loops_, *disk_, metrics_, http::Server::Options{});
-  admin_server_ = std::make_unique<http::Server>(*loops_, *disk_, metrics_, http::Server::Options{});
+  server_ = std::make_unique<http::Server>(*loops_, *look_ups_, metrics_, http::Server::Options{});
+  admin_server_ = std::make_unique<http::Server>(*loops_, *look_ups_, metrics_, http::Server::Options{});
   ENTREPOT_TRY(add_data_listeners());
   ENTREPOT_TRY(add_admin_listener());
   return add_control_listener();

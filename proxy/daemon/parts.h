@@ -55,7 +55,8 @@ class Parts {
   admin::Health health_{clock_};
   std::unique_ptr<cache::Cache> cache_;
   std::unique_ptr<LoopGroup> loops_;
-  std::unique_ptr<ThreadedDiskPool> disk_;
+  std::unique_ptr<ThreadedDiskPool> disk_;      // fills
+  std::unique_ptr<ThreadedDiskPool> look_ups_;  // hits: never behind a fill
   std::unique_ptr<upstream::Shared> upstreams_;
   std::vector<std::unique_ptr<upstream::Client>> clients_;  // by loop, as all that follow
   std::vector<std::unique_ptr<pull::Puller>> pullers_;

@@ -12,7 +12,8 @@ constexpr int kMaxLookUps = 4;
 
 }  // namespace
 
-Task<Result<Blobs::LookUp>> Blobs::look_up(cache::Repository repository, Digest digest) {
+// An index that cannot be read is as good as an empty one: the upstream still has everything.
+Task<Blobs::LookUp> Blobs::look_up(cache::Repository repository, Digest digest) {
   auto look = [&cache = context_.cache, repository, digest]() -> Result<LookUp> {
     LookUp found;
     ENTREPOT_TRY_ASSIGN(found.blob, cache.find_blob(repository, digest));
@@ -21,23 +22,25 @@ Task<Result<Blobs::LookUp>> Blobs::look_up(cache::Repository repository, Digest 
     }
     return found;
   };
-  co_return co_await run_on_disk(context_.disk, context_.loop, "find blob", std::move(look));
+  Result<LookUp> found = co_await run_on_disk(context_.look_ups, context_.loop, "find blob", std::move(look));
+  if (found) co_return std::move(*found);
+  context_.logger.error("looking up {} failed: {}", digest.text(), found.error().message);
+  co_return LookUp{};
 }
 
 Task<Result<OpenBlob>> Blobs::open(cache::Repository repository, Digest digest) {
   for (int i = 0; i < kMaxLookUps; ++i) {
-    Result<LookUp> found = co_await look_up(repository, digest);
-    if (!found) co_return fail(found.error());
-    if (found->blob) {
+    LookUp found = co_await look_up(repository, digest);
+    if (found.blob) {
       OpenBlob blob;
-      blob.file = std::move(found->blob->file);
-      blob.size = found->blob->size;
+      blob.file = std::move(found.blob->file);
+      blob.size = found.blob->size;
       co_return std::move(blob);
     }
     Source source{.repository = repository, .digest = digest};
-    if (found->link) {
+    if (found.link) {
       source.has_link = true;
-      source.link_size = found->link->size;
+      source.link_size = found.link->size;
     }
     Result<OpenBlob> joined = co_await join(std::move(source));
     if (joined || !Fill::is_already_cached(joined.error())) co_return std::move(joined);
@@ -61,10 +64,9 @@ Task<Result<OpenBlob>> Blobs::join(Source source) {
 }
 
 Task<Result<BlobHead>> Blobs::head(cache::Repository repository, Digest digest) {
-  Result<LookUp> found = co_await look_up(repository, digest);
-  if (!found) co_return fail(found.error());
-  if (found->blob) co_return BlobHead{found->blob->size, Outcome::hit};
-  if (found->link && found->link->size > 0) co_return BlobHead{found->link->size, Outcome::miss};
+  LookUp found = co_await look_up(repository, digest);
+  if (found.blob) co_return BlobHead{found.blob->size, Outcome::hit};
+  if (found.link && found.link->size > 0) co_return BlobHead{found.link->size, Outcome::miss};
   upstream::Registry* registry = context_.upstreams.find(repository.upstream);
   if (registry == nullptr) co_return fail(Errc::name_unknown, "no such upstream: " + repository.upstream);
   Result<std::unique_ptr<upstream::BlobBody>> body = co_await registry->get_blob(repository.name, digest);

@@ -36,7 +36,7 @@ class Blobs {
     std::optional<cache::FoundBlob> blob;
     std::optional<cache::Descriptor> link;
   };
-  Task<Result<LookUp>> look_up(cache::Repository repository, Digest digest);
+  Task<LookUp> look_up(cache::Repository repository, Digest digest);
   Task<Result<OpenBlob>> join(Source source);
 
   Context& context_;

@@ -14,7 +14,8 @@ namespace entrepot::pull {
 struct Context {
   LoopGroup& loops;
   EventLoop& loop;
-  DiskPool& disk;
+  DiskPool& disk;      // for fills: may be busy for as long as a disk is slow
+  DiskPool& look_ups;  // for what a waiting client needs: index, open, small reads
   cache::Cache& cache;
   upstream::Client& upstreams;
   Logger& logger;

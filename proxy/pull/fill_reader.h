@@ -19,6 +19,7 @@ class FillReader {
 
   std::optional<uint64_t> size() const { return head_.size; }
   const SharedFd& file() const { return head_.file; }
+  bool is_verified() const { return head_.progress->is_verified.load(std::memory_order_acquire); }
   /// This follower was the first; the others are collapsed onto it.
   bool has_started_it() const { return has_started_it_; }
 

@@ -5,6 +5,7 @@
 namespace entrepot::pull {
 
 Task<Result<Fills::Joined>> Fills::join(Source source) {
+  bool has_indexed_link = source.has_link;
   const Source* pending = pending_links_.find(source.repository, source.digest);
   if (pending != nullptr) source = *pending;
 
@@ -35,9 +36,11 @@ Task<Result<Fills::Joined>> Fills::join(Source source) {
     joined.head = std::move(*head);
     co_return std::move(joined);
   }
-  if (Fill::is_already_cached(head.error()) && !source.has_link) {
-    Status proven = co_await prove_right(source);
-    if (!proven) co_return fail(proven.error());
+  // The bytes are in the cache, through another repository perhaps: the next look-up must find our link to
+  // them.
+  if (Fill::is_already_cached(head.error()) && !has_indexed_link) {
+    Status linked = co_await make_link(source);
+    if (!linked) co_return fail(linked.error());
   }
   co_return fail(head.error());
 }
@@ -65,6 +68,15 @@ void Fills::wake(const Digest& digest) {
   waiting_.erase(range.first, range.second);
 }
 
+// In the index, durably, by whatever right the source has.
+Task<Status> Fills::make_link(Source source) {
+  if (!source.has_link) co_return co_await prove_right(source);
+  cache::Commit commit;
+  commit.links.push_back(
+      {.repository = source.repository, .object = {.digest = source.digest, .size = source.link_size}});
+  co_return co_await commit_to(context_, std::move(commit));
+}
+
 // The head of the upstream's answer is the proof; the body is not read. (HEAD would be cheaper, but ECR
 // Public refuses it for blobs: a GET is what every registry answers truly.)
 Task<Status> Fills::prove_right(Source source) {
@@ -74,12 +86,10 @@ Task<Status> Fills::prove_right(Source source) {
   Result<std::unique_ptr<upstream::BlobBody>> body =
       co_await registry->get_blob(source.repository.name, source.digest);
   if (!body) co_return fail(body.error());
-  cache::Commit commit;
-  uint64_t size = (*body)->size().value_or(0);
-  commit.links.push_back(
-      {.repository = source.repository, .object = {.digest = source.digest, .size = size}});
+  source.has_link = true;
+  source.link_size = (*body)->size().value_or(0);
   body->reset();
-  co_return co_await commit_to(context_, std::move(commit));
+  co_return co_await make_link(source);
 }
 
 }  // namespace entrepot::pull

@@ -35,6 +35,7 @@ class Fills {
   PendingLinks& pending_links() { return pending_links_; }
 
  private:
+  Task<Status> make_link(Source source);
   Task<Status> prove_right(Source source);
   Task<bool> until_free(Digest digest);
   void wake(const Digest& digest);

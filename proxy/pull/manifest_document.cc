@@ -47,9 +47,10 @@ Result<cache::Descriptor> read_descriptor(const Json& json) {
 Status add_children(const Json& document, const char* key, std::vector<cache::Descriptor>& children) {
   auto list = document.find(key);
   if (list == document.end() || list->is_null()) return {};
-  if (!list->is_array() || list->size() > kMaxChildren)
+  if (!list->is_array() || children.size() + list->size() > kMaxChildren)
     return fail(Errc::manifest_invalid, std::string("`") + key + "` is no list, or too long a one");
   for (const Json& entry : *list) {
+    if (entry.is_object() && entry.contains("urls")) continue;
     ENTREPOT_TRY_ASSIGN(cache::Descriptor child, read_descriptor(entry));
     children.push_back(child);
   }

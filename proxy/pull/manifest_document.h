@@ -13,8 +13,9 @@ namespace entrepot::pull {
 /// they came.
 struct ManifestDocument {
   std::string media_type;  // what it is served as
-  std::vector<cache::Descriptor>
-      children;  // config and layers, or the manifests of an index; distinct digests
+  // Config and layers, or the manifests of an index; distinct digests. A foreign layer (one with `urls`) is none: the
+  // registry need not hold it, so naming it proves no right to it.
+  std::vector<cache::Descriptor> children;
 };
 
 /// Reads a manifest of the types in image-spec v1.1 and Docker's schema 2. `content_type` is what the

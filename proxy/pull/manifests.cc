@@ -16,6 +16,15 @@ std::string key_of(const cache::Repository& repository, const Digest& digest) {
   return repository.upstream + '/' + repository.name + '@' + digest.text();
 }
 
+Result<std::shared_ptr<const Manifest>> check_manifest(const cache::Repository& repository,
+                                                       const Digest& digest, upstream::ManifestBody body) {
+  if (Digest::of(digest.algorithm(), body.bytes) != digest)
+    return fail(Errc::digest_mismatch, "the upstream's bytes are not manifest " + key_of(repository, digest));
+  ENTREPOT_TRY_ASSIGN(ManifestDocument document, read_manifest(body.bytes, body.media_type));
+  return std::make_shared<const Manifest>(
+      Manifest{digest, std::move(document.media_type), std::move(body.bytes), std::move(document.children)});
+}
+
 }  // namespace
 
 Task<Result<PulledManifest>> Manifests::get(cache::Repository repository, Digest digest) {
@@ -23,12 +32,12 @@ Task<Result<PulledManifest>> Manifests::get(cache::Repository repository, Digest
     return cache.find_manifest(repository, digest);
   };
   Result<std::optional<cache::FoundManifest>> found =
-      co_await run_on_disk(context_.disk, context_.loop, "find manifest", std::move(look));
-  if (!found) co_return fail(found.error());
-  if (*found) {
+      co_await run_on_disk(context_.look_ups, context_.loop, "find manifest", std::move(look));
+  if (!found) context_.logger.error("looking up {} failed: {}", digest.text(), found.error().message);
+  if (found && *found) {
     cache::FoundManifest& manifest = **found;
     auto shared = std::make_shared<const Manifest>(
-        Manifest{digest, std::move(manifest.media_type), std::move(manifest.bytes)});
+        Manifest{digest, std::move(manifest.media_type), std::move(manifest.bytes), {}});
     co_return PulledManifest{std::move(shared), Outcome::hit};
   }
   EventLoop& home = puller_.home_of(digest);
@@ -63,8 +72,7 @@ Task<void> Manifests::run(Key key, cache::Repository repository, Digest digest) 
     co_return;
   }
   fetches_.at(key).manifest = *fetched;
-  std::vector<cache::Descriptor> children =
-      read_manifest((*fetched)->bytes, (*fetched)->media_type)->children;
+  const std::vector<cache::Descriptor>& children = (*fetched)->children;
   expect_children(repository, children, true);
   tell(key, PulledManifest{*fetched, Outcome::miss});
   // The client has his answer; what fails now only means that it is fetched again next time.
@@ -81,13 +89,11 @@ Task<Result<std::shared_ptr<const Manifest>>> Manifests::fetch(cache::Repository
   Reference reference = digest;
   Result<upstream::ManifestBody> body = co_await registry->get_manifest(repository.name, reference);
   if (!body) co_return fail(body.error());
-  if (Digest::of(digest.algorithm(), body->bytes) != digest)
-    co_return fail(Errc::digest_mismatch,
-                   "the upstream's bytes are not manifest " + key_of(repository, digest));
-  Result<ManifestDocument> document = read_manifest(body->bytes, body->media_type);
-  if (!document) co_return fail(document.error());
-  co_return std::make_shared<const Manifest>(
-      Manifest{digest, std::move(document->media_type), std::move(body->bytes)});
+  // Up to 4 MiB to hash and to parse: not on the loop.
+  auto check = [repository, digest, body = std::move(*body)]() mutable {
+    return check_manifest(repository, digest, std::move(body));
+  };
+  co_return co_await run_on_disk(context_.look_ups, context_.loop, "check manifest", std::move(check));
 }
 
 // A client asks for the blobs as soon as it has the manifest: their home loops learn now what the index will
@@ -115,7 +121,6 @@ Task<Status> Manifests::store(cache::Repository repository, std::shared_ptr<cons
     puller_.fills().release(digest);
     co_return placed;
   }
-  Result<ManifestDocument> document = read_manifest(manifest->bytes, manifest->media_type);
   cache::Commit commit;
   cache::Commit::Blob blob{.digest = manifest->digest,
                            .size = manifest->bytes.size(),
@@ -123,7 +128,7 @@ Task<Status> Manifests::store(cache::Repository repository, std::shared_ptr<cons
                            .children = {}};
   cache::Descriptor self{.digest = manifest->digest, .size = manifest->bytes.size()};
   commit.links.push_back({.repository = repository, .object = self});
-  for (const cache::Descriptor& child : document->children) {
+  for (const cache::Descriptor& child : manifest->children) {
     blob.children.push_back(child.digest);
     commit.links.push_back({.repository = repository, .object = child});
   }

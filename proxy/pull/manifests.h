@@ -18,6 +18,7 @@ struct Manifest {
   Digest digest;
   std::string media_type;
   std::string bytes;
+  std::vector<cache::Descriptor> children;  // of a fetched one: what it links to its repository
 };
 
 struct PulledManifest {

@@ -32,7 +32,8 @@ Task<Result<ObjectState>> Puller::state_of(Digest digest) {
 
 Task<Result<ObjectState>> Puller::state_at_home(Digest digest) {
   auto look = [&cache = context_.cache, digest] { return cache.contains(digest); };
-  Result<bool> is_committed = co_await run_on_disk(context_.disk, context_.loop, "contains", std::move(look));
+  Result<bool> is_committed =
+      co_await run_on_disk(context_.look_ups, context_.loop, "contains", std::move(look));
   if (!is_committed) co_return fail(is_committed.error());
   if (*is_committed) co_return ObjectState::committed;
   bool is_filling = fills_.is_filling(digest) || manifests_.is_fetching(digest);

@@ -5,6 +5,7 @@
 
 #include "base/disk/run_on_disk.h"
 #include "base/loop/call_on.h"
+#include "proxy/pull/commit.h"
 #include "proxy/pull/puller.h"
 
 namespace entrepot::pull {
@@ -14,9 +15,9 @@ constexpr size_t kMaxEntries = 65'536;  // on each loop; what falls out is in th
 constexpr Duration kLeaveAlone{5'000};
 constexpr Duration kLongestLeaveAlone{60'000};
 
-Duration milliseconds(MonotonicTime::duration duration) {
-  return std::chrono::duration_cast<Duration>(duration);
-}
+// When the upstream has said that there is no such tag, or not for us, the index keeps it as checked at this
+// time.
+constexpr WallTime kGone{};
 
 // Whether the upstream has not answered the question, as opposed to having said no.
 bool could_not_ask(const Error& error) {
@@ -86,8 +87,8 @@ Task<Result<ResolvedTag>> Tags::look_up_or_ask(Entry& entry, cache::Repository r
 Task<void> Tags::recall(Entry& entry, cache::Repository repository, std::string tag) {
   auto look = [&cache = context_.cache, repository, tag] { return cache.find_tag(repository, tag); };
   Result<std::optional<cache::FoundTag>> found =
-      co_await run_on_disk(context_.disk, context_.loop, "find tag", std::move(look));
-  if (!found || !*found) co_return;
+      co_await run_on_disk(context_.look_ups, context_.loop, "find tag", std::move(look));
+  if (!found || !*found || (*found)->checked_at == kGone) co_return;
   auto age = context_.loop.clock().wall() - (*found)->checked_at;
   if (age < WallTime::duration::zero()) age = ttl_of(repository);
   entry.digest = (*found)->digest;
@@ -103,38 +104,47 @@ Task<Result<ResolvedTag>> Tags::ask(Entry& entry, cache::Repository repository, 
   if (head && !head->digest)
     head = fail(Errc::upstream_failed,
                 "the upstream does not tell the digest of " + repository.name + ":" + tag);
-  if (!head) co_return stale_or_fail(entry, repository, head.error());
+  if (!head) {
+    if (entry.digest && !could_not_ask(head.error())) co_await forget(entry, repository, tag);
+    co_return stale_or_fail(entry, repository, head.error());
+  }
   bool is_known = entry.digest == head->digest;
   entry.digest = head->digest;
   entry.checked_at = context_.loop.clock().monotonic();
   entry.leave_alone_until = {};
   remember(repository, tag, *head->digest);
-  co_return ResolvedTag{*entry.digest, is_known ? Outcome::revalidated : Outcome::miss, ttl_of(repository)};
+  co_return ResolvedTag{*entry.digest, is_known ? Outcome::revalidated : Outcome::miss,
+                        entry.checked_at + ttl_of(repository)};
 }
 
 std::optional<ResolvedTag> Tags::answer_from(const Entry& entry, const cache::Repository& repository) const {
   if (!entry.digest) return std::nullopt;
   MonotonicTime now = context_.loop.clock().monotonic();
-  Duration left = ttl_of(repository) - milliseconds(now - entry.checked_at);
-  if (left > Duration::zero()) return ResolvedTag{*entry.digest, Outcome::hit, left};
-  if (now < entry.leave_alone_until) return ResolvedTag{*entry.digest, Outcome::stale, left};
+  MonotonicTime fresh_until = entry.checked_at + ttl_of(repository);
+  if (now < fresh_until) return ResolvedTag{*entry.digest, Outcome::hit, fresh_until};
+  if (now < entry.leave_alone_until) return ResolvedTag{*entry.digest, Outcome::stale, fresh_until};
   return std::nullopt;
+}
+
+// The upstream has said no. The index must know before anybody is told, or the tag would come back from
+// there.
+Task<void> Tags::forget(Entry& entry, cache::Repository repository, std::string tag) {
+  cache::Commit commit;
+  commit.tags.push_back({.repository = repository, .tag = tag, .digest = *entry.digest, .checked_at = kGone});
+  entry.digest.reset();
+  Status committed = co_await commit_to(context_, std::move(commit));
+  if (!committed) context_.logger.error("could not forget a tag: {}", committed.error().message);
 }
 
 Result<ResolvedTag> Tags::stale_or_fail(Entry& entry, const cache::Repository& repository,
                                         const Error& error) {
-  if (!could_not_ask(error)) {
-    entry.digest.reset();
-    return fail(error);
-  }
   if (!entry.digest) return fail(error);
   Duration wait =
       std::clamp(Duration(std::chrono::seconds(error.retry_after_seconds)), kLeaveAlone, kLongestLeaveAlone);
   MonotonicTime now = context_.loop.clock().monotonic();
   entry.leave_alone_until = now + wait;
   context_.logger.warn("serving {}/{} stale: {}", repository.upstream, repository.name, error.message);
-  return ResolvedTag{*entry.digest, Outcome::stale,
-                     ttl_of(repository) - milliseconds(now - entry.checked_at)};
+  return ResolvedTag{*entry.digest, Outcome::stale, entry.checked_at + ttl_of(repository)};
 }
 
 void Tags::remember(const cache::Repository& repository, const std::string& tag, const Digest& digest) {

@@ -15,8 +15,8 @@ class Puller;
 struct ResolvedTag {
   Digest digest;
   Outcome outcome = Outcome::hit;
-  /// What is left of `tag_ttl`; negative: how long ago it ran out (a stale answer).
-  Duration fresh_for{0};
+  /// When `tag_ttl` ends, or ended (a stale answer).
+  MonotonicTime fresh_until = MonotonicTime::max();
 };
 
 /// From tag to digest. A tag is answered from memory or the index within `tag_ttl` of its last check; then by
@@ -50,6 +50,7 @@ class Tags {
   std::optional<ResolvedTag> answer_from(const Entry& entry, const cache::Repository& repository) const;
   Result<ResolvedTag> stale_or_fail(Entry& entry, const cache::Repository& repository, const Error& error);
   void remember(const cache::Repository& repository, const std::string& tag, const Digest& digest);
+  Task<void> forget(Entry& entry, cache::Repository repository, std::string tag);
   Duration ttl_of(const cache::Repository& repository) const;
   void make_room();
 

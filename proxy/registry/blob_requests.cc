@@ -41,6 +41,12 @@ std::optional<ByteRange> apply_range(http::Exchange& exchange, uint64_t size, ht
   return **range;
 }
 
+// Adds to the Cache-Status that `head` has already.
+void add_detail(http::Head& head, std::string_view detail) {
+  for (auto& [name, value] : head.headers)
+    if (name == "Cache-Status") value.append("; detail=").append(detail);
+}
+
 }  // namespace
 
 void BlobRequests::send_cached(http::Exchange& exchange, const Digest& digest, const SharedFd& file,
@@ -119,6 +125,7 @@ Task<void> BlobRequests::follow(std::shared_ptr<http::Exchange> exchange, pull::
     std::optional<ByteRange> asked = apply_range(*exchange, *blob.size, head);
     if (!asked) co_return;
     range = *asked;
+    if (range.end < *blob.size && !reader.is_verified()) add_detail(head, "unverified");
   }
   bool is_size_known = blob.size.has_value();
   co_await send_followed(exchange, std::move(head), reader, range, is_size_known);
@@ -162,14 +169,14 @@ Task<void> BlobRequests::keep_hot(std::string key, HotAnswer hot) {
     };
     const pull::Context& context = puller_.context();
     std::optional<std::string> bytes =
-        co_await run_on_disk(context.disk, context.loop, "read blob", std::move(read));
+        co_await run_on_disk(context.look_ups, context.loop, "read blob", std::move(read));
     if (!bytes) co_return;
     std::string status = cache_status(pull::Outcome::hit);
     hot.canned = http::make_canned(blob_head(hot.digest, status, hot.ns), std::move(*bytes));
     hot.note.cache_status = status;
     hot.file.reset();
   }
-  hot_.put(std::move(key), std::move(hot));
+  hot_.put(std::move(key), std::move(hot), puller_.context().loop.clock().monotonic());
 }
 
 }  // namespace entrepot::registry

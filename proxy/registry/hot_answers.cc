@@ -1,5 +1,6 @@
 #include "proxy/registry/hot_answers.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace entrepot::registry {
@@ -8,6 +9,8 @@ namespace {
 constexpr size_t kMaxBytes = 32 * 1024 * 1024;
 constexpr size_t kMaxFiles = 256;
 constexpr size_t kEntryOverhead = 512;
+constexpr size_t kMaxLeaving = 1024;
+constexpr std::chrono::seconds kLookUpsLast{5};
 
 size_t weight(const HotAnswer& answer) {
   return kEntryOverhead + (answer.canned ? answer.canned->head.size() + answer.canned->body.size() : 0);
@@ -27,7 +30,8 @@ HotAnswer* HotAnswers::find(std::string_view key, MonotonicTime now) {
   return &entry->answer;
 }
 
-void HotAnswers::put(std::string key, HotAnswer answer) {
+void HotAnswers::put(std::string key, HotAnswer answer, MonotonicTime now) {
+  if (is_leaving(answer.digest, now)) return;
   auto old = by_key_.find(key);
   if (old != by_key_.end()) erase(old->second);
   bytes_ += weight(answer);
@@ -38,7 +42,14 @@ void HotAnswers::put(std::string key, HotAnswer answer) {
   while (bytes_ > kMaxBytes || files_ > kMaxFiles) erase(std::prev(entries_.end()));
 }
 
-void HotAnswers::forget(const Digest& digest) {
+bool HotAnswers::is_leaving(const Digest& digest, MonotonicTime now) {
+  while (!leaving_.empty() && now - leaving_.front().second > kLookUpsLast) leaving_.pop_front();
+  return std::ranges::any_of(leaving_, [&digest](const auto& entry) { return entry.first == digest; });
+}
+
+void HotAnswers::forget(const Digest& digest, MonotonicTime now) {
+  leaving_.emplace_back(digest, now);
+  if (leaving_.size() > kMaxLeaving) leaving_.pop_front();
   auto range = by_digest_.equal_range(digest);
   while (range.first != range.second) {
     Entries::iterator entry = range.first->second;

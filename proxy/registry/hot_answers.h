@@ -1,10 +1,12 @@
 #pragma once
 
+#include <deque>
 #include <list>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/digest.h"
@@ -36,8 +38,9 @@ class HotAnswers {
  public:
   /// The answer, or nullptr when there is none or it has expired. Good until the next call.
   HotAnswer* find(std::string_view key, MonotonicTime now);
-  void put(std::string key, HotAnswer answer);
-  void forget(const Digest& digest);
+  /// Not what was forgotten a moment ago: its look-up may have been overtaken by its eviction.
+  void put(std::string key, HotAnswer answer, MonotonicTime now);
+  void forget(const Digest& digest, MonotonicTime now);
 
  private:
   struct Entry {
@@ -47,10 +50,12 @@ class HotAnswers {
   using Entries = std::list<Entry>;  // most recently used first
 
   void erase(Entries::iterator entry);
+  bool is_leaving(const Digest& digest, MonotonicTime now);
 
   Entries entries_;
   std::unordered_map<std::string_view, Entries::iterator> by_key_;
   std::unordered_multimap<Digest, Entries::iterator, DigestHash> by_digest_;
+  std::deque<std::pair<Digest, MonotonicTime>> leaving_;  // oldest first, of the last seconds
   size_t bytes_ = 0;
   size_t files_ = 0;
 };

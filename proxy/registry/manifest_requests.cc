@@ -36,7 +36,9 @@ void ManifestRequests::send(http::Exchange& exchange, const pull::Addressing::Ta
   const pull::Manifest& manifest = *pulled.manifest;
   // An answer is a hit when neither the tag nor the bytes had to be fetched for it.
   pull::Outcome outcome = pulled.outcome == pull::Outcome::hit ? resolved.outcome : pulled.outcome;
-  std::string status = cache_status(outcome, resolved.fresh_for);
+  MonotonicTime now = exchange.loop().clock().monotonic();
+  std::string status =
+      cache_status(outcome, std::chrono::duration_cast<Duration>(resolved.fresh_until - now));
   if (pulled.outcome == pull::Outcome::hit) puller_.context().cache.touch(manifest.digest);
   if (resolved.outcome != pull::Outcome::stale) keep_hot(exchange, target, reference, resolved, manifest);
   if (is_known_to_client(exchange.request(), manifest.digest)) {
@@ -59,9 +61,8 @@ void ManifestRequests::keep_hot(http::Exchange& exchange, const pull::Addressing
   hot.note.upstream_milliseconds = -1;
   hot.canned = http::make_canned(manifest_head(manifest.digest, manifest.media_type, status, target.ns),
                                  manifest.bytes);
-  if (std::holds_alternative<std::string>(reference))
-    hot.expires = exchange.loop().clock().monotonic() + resolved.fresh_for;
-  hot_.put(std::move(*key), std::move(hot));
+  if (std::holds_alternative<std::string>(reference)) hot.expires = resolved.fresh_until;
+  hot_.put(std::move(*key), std::move(hot), exchange.loop().clock().monotonic());
 }
 
 }  // namespace entrepot::registry

@@ -17,7 +17,7 @@ class RegistryHandler final : public http::Handler {
   RegistryHandler(const pull::Addressing& addressing, pull::Puller& puller);
   void handle(std::shared_ptr<http::Exchange> exchange) override;
   /// `digest` is about to leave the cache: lets go of its bytes and descriptors.
-  void forget(const Digest& digest) { hot_.forget(digest); }
+  void forget(const Digest& digest) { hot_.forget(digest, puller_.context().loop.clock().monotonic()); }
 
  private:
   bool answer_hot(http::Exchange& exchange);

@@ -138,8 +138,9 @@ TEST_F(DamageTest, AMissingFileIsAMissAndItsRowIsDropped) {
   ASSERT_TRUE(cache.store(large).has_value());
   Digest digest = Digest::of(large);
   uint64_t before = cache->used();
-  std::filesystem::remove(blob_path(directory(), digest));
   EXPECT_TRUE(cache->contains(digest).value());
+  std::filesystem::remove(blob_path(directory(), digest));
+  EXPECT_FALSE(cache->contains(digest).value());
   EXPECT_EQ(cache.find(digest), std::nullopt);
   for (int i = 0; i < 2; ++i) cache.settle();
   EXPECT_FALSE(cache->contains(digest).value());

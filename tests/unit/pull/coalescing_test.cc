@@ -231,6 +231,54 @@ TEST_P(Coalescing, OneRepositorysBlobIsNotAnothersByKnowingItsDigest) {
   EXPECT_TRUE(read_all(1, "library/other", Digest::of(bytes))[0].bytes == bytes);
 }
 
+// A base layer that came through one repository, asked for through another right after its manifest: the link
+// is not in the index yet.
+TEST_P(Coalescing, ASharedLayerIsServedBeforeItsLinkIsCommitted) {
+  std::string layer = pattern(200'000);
+  content_.add_blob("library/a", layer);
+  read_all(1, "library/a", Digest::of(layer));
+  wait_committed(Digest::of(layer));
+  for (int i = 0; i < 20; ++i) {
+    std::string name = "library/b" + std::to_string(i);
+    content_.add_manifest(name, "latest", manifest_of(layer));
+    content_.add_blob(name, layer);
+    pull_all(1, name, "latest");
+    Got got = read_all(1, name, Digest::of(layer))[0];
+    ASSERT_FALSE(got.error) << got.error->message;
+    EXPECT_TRUE(got.bytes == layer);
+  }
+  EXPECT_EQ(content_.blob_gets, 1);
+}
+
+TEST_P(Coalescing, ABlobWhoseFileHasGoneIsFetchedAgain) {
+  std::string bytes = pattern(100'000);
+  content_.add_blob("library/a", bytes);
+  read_all(1, "library/a", Digest::of(bytes));
+  Digest digest = Digest::of(bytes);
+  wait_committed(digest);
+  std::filesystem::remove(std::filesystem::path(directory_) / "blobs/sha256" / digest.hex().substr(0, 2) /
+                          digest.hex());
+  Got got = read_all(1, "library/a", digest)[0];
+  ASSERT_FALSE(got.error) << got.error->message;
+  EXPECT_TRUE(got.bytes == bytes);
+  EXPECT_EQ(content_.blob_gets, 2);
+}
+
+TEST_P(Coalescing, ATagThatIsGoneUpstreamDoesNotComeBackAsStale) {
+  std::string manifest = manifest_of("layer");
+  content_.add_manifest("library/a", "latest", manifest);
+  pull_all(1, "library/a", "latest");
+  wait_committed(Digest::of(manifest));
+  content_.remove_tag("library/a", "latest");
+  clock_.advance(settings_.tag_ttl + Duration(1));
+  EXPECT_EQ(pull_all(1, "library/a", "latest")[0].error->code, Errc::manifest_unknown);
+  content_.is_down = true;
+  EXPECT_EQ(pull_all(1, "library/a", "latest")[0].error->code, Errc::upstream_unreachable);
+  stop();
+  start();
+  EXPECT_EQ(pull_all(1, "library/a", "latest")[0].error->code, Errc::upstream_unreachable);
+}
+
 TEST_P(Coalescing, TwoRepositoriesAtOnceGetWhatTheirOwnUpstreamGives) {
   std::string bytes = pattern(2'000'000);
   content_.add_blob("library/a", bytes);

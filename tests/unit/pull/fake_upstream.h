@@ -31,7 +31,12 @@ class FakeContent {
     tags_.insert_or_assign(repository + ":" + tag, Digest::of(bytes));
   }
 
+  void remove_tag(const std::string& repository, const std::string& tag) {
+    tags_.erase(repository + ":" + tag);
+  }
+
   std::atomic<int> blob_gets{0};
+  std::atomic<int> blob_heads{0};
   std::atomic<int> manifest_gets{0};
   std::atomic<int> manifest_heads{0};
   std::atomic<bool> is_down{false};
@@ -107,6 +112,16 @@ class FakeRegistry final : public upstream::Registry {
     std::optional<std::string> bytes = content_.manifest(repository + "@" + to_text(reference));
     if (!bytes) co_return fail(Errc::manifest_unknown, "no such manifest");
     co_return upstream::ManifestBody{*bytes, "application/vnd.oci.image.manifest.v1+json"};
+  }
+
+  Task<Result<upstream::BlobHead>> head_blob(std::string repository, Digest digest) override {
+    ++content_.blob_heads;
+    if (content_.is_down) co_return fail(Errc::upstream_unreachable, "down");
+    std::optional<std::string> bytes = content_.blob(repository + "@" + digest.text());
+    if (!bytes) co_return fail(Errc::blob_unknown, "no such blob in " + repository);
+    upstream::BlobHead head;
+    if (!content_.hides_sizes) head.size = bytes->size();
+    co_return head;
   }
 
   Task<Result<std::unique_ptr<upstream::BlobBody>>> get_blob(std::string repository, Digest digest) override {

@@ -22,6 +22,16 @@ TEST(ManifestDocument, NamesItsConfigAndLayersOnceEach) {
   EXPECT_EQ(document->children.size(), 3u);
 }
 
+TEST(ManifestDocument, AForeignLayerIsNoProofThatTheRegistryHoldsIt) {
+  std::string foreign =
+      R"({"urls":["https://example.com/x"],"digest":")" + Digest::of("f").text() + R"(","size":1})";
+  Result<ManifestDocument> document =
+      read_manifest(R"({"layers":[)" + foreign + "," + descriptor("one") + "]}", kManifest);
+  ASSERT_TRUE(document);
+  ASSERT_EQ(document->children.size(), 1u);
+  EXPECT_EQ(document->children[0].digest, Digest::of("one"));
+}
+
 TEST(ManifestDocument, TakesItsTypeFromTheDocumentWhereTheUpstreamSaysNothing) {
   std::string index = R"({"mediaType":")" + std::string(kIndex) + R"(","manifests":[]})";
   EXPECT_EQ(read_manifest(index, "text/plain")->media_type, kIndex);

@@ -54,7 +54,7 @@ class PullTest : public testing::TestWithParam<size_t> {
     for (size_t i = 0; i < loops_->size(); ++i) {
       clients_.push_back(std::make_unique<FakeClient>(content_, loops_->at(i), settings_));
       pullers_.push_back(std::make_unique<pull::Puller>(
-          pull::Context{*loops_, loops_->at(i), *disk_, *cache_, *clients_[i], logger_, metrics_}));
+          pull::Context{*loops_, loops_->at(i), *disk_, *disk_, *cache_, *clients_[i], logger_, metrics_}));
     }
     std::vector<pull::Puller*> siblings;
     for (auto& puller : pullers_) siblings.push_back(puller.get());
@@ -65,10 +65,11 @@ class PullTest : public testing::TestWithParam<size_t> {
   void stop() {
     if (loops_) loops_->stop();
     disk_.reset();
-    cache_.reset();  // its commits post to the loops
+    if (cache_) cache_->stop();
     pullers_.clear();
     clients_.clear();
     loops_.reset();
+    cache_.reset();
   }
 
   pull::Puller& puller(size_t i) { return *pullers_[i % pullers_.size()]; }
