@@ -1,6 +1,8 @@
 // The program: reads the command line and the configuration, and runs the verb.
 
+#include <link.h>
 #include <malloc.h>
+#include <sys/mman.h>
 
 #include <cstdio>
 #include <string>
@@ -33,6 +35,23 @@ void keep_buffers_on_the_heap() {
   mallopt(M_TRIM_THRESHOLD, kLargest);
 }
 
+// Reads the program's code into memory now: a loop that meets a page of it for the first time would wait for
+// the disk.
+void read_in_code() {
+  auto populate = [](dl_phdr_info* object, size_t, void*) {
+    for (int i = 0; i < object->dlpi_phnum; ++i) {
+      const ElfW(Phdr)& segment = object->dlpi_phdr[i];
+      if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) == 0) continue;
+      constexpr uintptr_t kPage = 4096;
+      uintptr_t begin = (object->dlpi_addr + segment.p_vaddr) & ~(kPage - 1);
+      uintptr_t end = object->dlpi_addr + segment.p_vaddr + segment.p_memsz;
+      madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_READ);
+    }
+    return 0;
+  };
+  dl_iterate_phdr(populate, nullptr);
+}
+
 int run(const std::vector<std::string>& arguments) {
   keep_buffers_on_the_heap();
   cli::Parsed parsed = cli::parse(arguments, daemon::versions());
@@ -51,6 +70,7 @@ int run(const std::vector<std::string>& arguments) {
       print(stdout, command.wants_json ? config::to_json(*loaded) + "\n" : config::to_toml(*loaded));
       return cli::kSuccess;
     case cli::Verb::serve:
+      read_in_code();
       break;
   }
   Status served = daemon::serve(*loaded);

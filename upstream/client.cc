@@ -8,7 +8,9 @@
 #include "base/check.h"
 #include "upstream/credentials.h"
 #include "upstream/curl_transport.h"
+#include "upstream/look_up_pool.h"
 #include "upstream/registry_client.h"
+#include "upstream/resolver.h"
 #include "upstream/tokens.h"
 #include "upstream/upstream.h"
 
@@ -18,6 +20,7 @@ struct Shared::State {
   std::vector<Settings> settings;
   std::vector<std::unique_ptr<Upstream>> upstreams;
   DiskPool& pool;
+  LookUpPool look_ups{look_up_by_system};
 };
 
 Shared::Shared(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -45,19 +48,20 @@ namespace {
 
 // One upstream on one loop, from the wire up.
 struct Station {
-  Station(const Upstream& upstream, EventLoop& loop, DiskPool& pool)
-      : transport(make_curl_transport(loop, options_of(upstream))),
+  Station(const Upstream& upstream, EventLoop& loop, DiskPool& pool, Resolver& resolver)
+      : transport(make_curl_transport(loop, options_of(upstream, resolver))),
         credentials(upstream.settings, pool, loop),
         keeper(upstream, loop, *transport, credentials),
         tokens(loop),
         client(upstream, loop, *transport, tokens, credentials) {}
 
-  static CurlOptions options_of(const Upstream& upstream) {
+  static CurlOptions options_of(const Upstream& upstream, Resolver& resolver) {
     const Settings& settings = upstream.settings;
     return CurlOptions{.upstream = settings.name,
                        .policy = upstream.connect_policy,
                        .ca = *upstream.ca,
                        .budget = *upstream.budget,
+                       .resolver = resolver,
                        .allows_http = !upstream.base.is_https(),
                        .proxy = settings.proxy,
                        .connect_timeout = settings.connect_timeout,
@@ -75,10 +79,11 @@ struct Station {
 
 class LoopClient final : public Client {
  public:
-  LoopClient(Shared& shared, LoopGroup& loops, EventLoop& loop) : loops_(loops) {
+  LoopClient(Shared& shared, LoopGroup& loops, EventLoop& loop)
+      : loops_(loops), names_(loop, shared.state().look_ups), resolver_(loop) {
     Shared::State& state = shared.state();
     for (const auto& upstream : state.upstreams) {
-      auto station = std::make_unique<Station>(*upstream, loop, state.pool);
+      auto station = std::make_unique<Station>(*upstream, loop, state.pool, resolver_);
       by_name_[upstream->settings.name] = station.get();
       stations_.push_back(std::move(station));
     }
@@ -86,6 +91,10 @@ class LoopClient final : public Client {
 
   void connect(std::span<Client* const> siblings) override {
     CHECK(siblings.size() == loops_.size());
+    std::vector<Resolver::Home> name_homes;
+    for (size_t loop = 0; loop < siblings.size(); ++loop)
+      name_homes.push_back({&loops_.at(loop), &static_cast<LoopClient*>(siblings[loop])->names_});
+    resolver_.connect(std::move(name_homes));
     for (size_t i = 0; i < stations_.size(); ++i) {
       std::vector<Tokens::Home> homes;
       for (size_t loop = 0; loop < siblings.size(); ++loop) {
@@ -107,6 +116,8 @@ class LoopClient final : public Client {
 
  private:
   LoopGroup& loops_;
+  NameKeeper names_;
+  Resolver resolver_;
   std::vector<std::unique_ptr<Station>> stations_;
   std::map<std::string, Station*, std::less<>> by_name_;
 };

@@ -12,8 +12,9 @@
 
 namespace entrepot::upstream {
 
-/// What the loops' clients share: the settings, the CA stores (loaded once, off the loops), the metrics. Made
-/// by main before the loops run; BLOCKING (reads CA files).
+/// What the loops' clients share: the settings, the CA stores (loaded once, off the loops), the metrics, the
+/// threads that look names up. Made by main before the loops run, destroyed after the clients and before the
+/// loops; BLOCKING (reads CA files).
 class Shared {
  public:
   static Result<std::unique_ptr<Shared>> make(std::vector<Settings> settings, DiskPool& pool, Logger& logger,

@@ -14,8 +14,23 @@ std::optional<Address> literal_of(const Url& url) {
   return Address::parse(host);
 }
 
+}  // namespace
+
+ConnectPolicy::ConnectPolicy(Url configured, std::vector<TrustedRealm> trusted, std::vector<Network> allowed,
+                             std::string proxy)
+    : configured_(std::move(configured)), trusted_(std::move(trusted)), allowed_(std::move(allowed)) {
+  if (proxy != "env") {
+    add_proxy(proxy);
+    return;
+  }
+  for (const char* name : {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})
+    if (const char* value = std::getenv(name)) add_proxy(value);
+}
+
 // Host and port of a proxy URL of any scheme, as an http URL: curl's default port for proxies is 1080.
-void add_proxy(std::vector<Url>& proxies, std::string_view text) {
+void ConnectPolicy::add_proxy(std::string_view text) {
+  if (text.empty()) return;
+  knows_a_proxy_ = true;
   size_t scheme = text.find("://");
   if (scheme != std::string_view::npos) text.remove_prefix(scheme + 3);
   text = text.substr(0, text.find_first_of("/?#"));
@@ -23,20 +38,7 @@ void add_proxy(std::vector<Url>& proxies, std::string_view text) {
   if (text.empty()) return;
   bool has_port = text.rfind(':') != std::string_view::npos && !text.ends_with(']');
   Result<Url> url = Url::parse("http://" + std::string(text) + (has_port ? "" : ":1080"));
-  if (url) proxies.push_back(std::move(*url));
-}
-
-}  // namespace
-
-ConnectPolicy::ConnectPolicy(Url configured, std::vector<TrustedRealm> trusted, std::vector<Network> allowed,
-                             std::string proxy)
-    : configured_(std::move(configured)), trusted_(std::move(trusted)), allowed_(std::move(allowed)) {
-  if (proxy != "env") {
-    add_proxy(proxies_, proxy);
-    return;
-  }
-  for (const char* name : {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})
-    if (const char* value = std::getenv(name)) add_proxy(proxies_, value);
+  if (url) proxies_.push_back(std::move(*url));
 }
 
 bool ConnectPolicy::may_ask(const Url& url) const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "upstream/address_policy.h"
@@ -29,8 +30,11 @@ class ConnectPolicy {
   bool may_ask(const Url& url) const;
   /// When the address is known, just before it is dialled. `port` is the one that is dialled.
   bool may_dial(const Url& url, const Address& address, uint16_t port) const;
+  /// Whether requests may go through a proxy; which ones do is for libcurl to say (NO_PROXY).
+  bool knows_a_proxy() const { return knows_a_proxy_; }
 
  private:
+  void add_proxy(std::string_view text);
   bool is_named_by_operator(const Url& url) const;
   bool is_proxy(const Address& address, uint16_t port) const;
 
@@ -38,6 +42,7 @@ class ConnectPolicy {
   std::vector<TrustedRealm> trusted_;
   std::vector<Network> allowed_;
   std::vector<Url> proxies_;
+  bool knows_a_proxy_ = false;
 };
 
 }  // namespace entrepot::upstream

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include "base/check.h"
 #include "upstream/curl_exchange.h"
@@ -50,7 +49,7 @@ CurlDriver::CurlDriver(EventLoop& loop, CurlOptions options)
       budget_member_(options_.budget.join(loop, [this] { launch_queued(); })) {}
 
 CurlDriver::~CurlDriver() {
-  CHECK(running_.empty() && queue_.empty());
+  CHECK(running_.empty() && queue_.empty() && resolving_.empty());
   // Calls on_socket for the connections it closes.
   if (multi_ != nullptr) curl_multi_cleanup(multi_);
 }
@@ -76,16 +75,39 @@ std::unique_ptr<Transfer> CurlDriver::start(TransportRequest request) {
   } else if (!options_.policy.may_ask(exchange->url())) {
     options_.refused_connections.add();
     exchange->fail(Errc::policy_refused, "the address is private and not allowed");
-  } else if (take_room(*exchange)) {
-    launch(*exchange);
-  } else if (queue_.size() >= kMaxQueued) {
-    options_.overloads.add();
-    exchange->fail(Errc::overloaded, "too many requests wait for a connection");
+  } else if (!options_.policy.knows_a_proxy() && needs_look_up(exchange->url().host())) {
+    resolve(*exchange);
   } else {
-    queue_.push_back(exchange.get());
-    exchange->wait_in_queue();
+    admit(*exchange);
   }
   return exchange;
+}
+
+void CurlDriver::resolve(CurlExchange& exchange) {
+  auto done = [this, &exchange](Result<Addresses> addresses) {
+    if (addresses) {
+      resolving_.erase(&exchange);
+      exchange.set_addresses(*addresses);
+      admit(exchange);
+    } else {
+      if (addresses.error().code == Errc::overloaded) options_.overloads.add();
+      exchange.fail(addresses.error().code, addresses.error().message);
+    }
+  };
+  resolving_.insert(&exchange);
+  exchange.wait_for_addresses(options_.resolver.resolve(exchange.url().host(), std::move(done)));
+}
+
+void CurlDriver::admit(CurlExchange& exchange) {
+  if (take_room(exchange)) {
+    launch(exchange);
+  } else if (queue_.size() >= kMaxQueued) {
+    options_.overloads.add();
+    exchange.fail(Errc::overloaded, "too many requests wait for a connection");
+  } else {
+    queue_.push_back(&exchange);
+    exchange.wait_in_queue();
+  }
 }
 
 bool CurlDriver::take_room(const CurlExchange& exchange) {
@@ -126,7 +148,7 @@ void CurlDriver::take_out(CurlExchange& exchange) {
     exchange.leave_connecting();
     options_.budget.give_back(exchange.is_bulk());
     if (exchange.easy() != nullptr) curl_multi_remove_handle(multi_, exchange.easy());
-  } else {
+  } else if (resolving_.erase(&exchange) == 0) {
     std::erase(queue_, &exchange);
   }
   launch_queued();
@@ -141,13 +163,14 @@ bool CurlDriver::may_open(const Url& url, const sockaddr& address) const {
 
 void CurlDriver::shut_down() {
   is_shut_down_ = true;
-  fail_all(Error{Errc::shutting_down, "shutting down"});
+  std::vector<CurlExchange*> all(queue_.begin(), queue_.end());
+  all.insert(all.end(), resolving_.begin(), resolving_.end());
+  all.insert(all.end(), running_.begin(), running_.end());
+  fail_all(all, Error{Errc::shutting_down, "shutting down"});
 }
 
-void CurlDriver::fail_all(const Error& error) {
-  std::vector<CurlExchange*> all(queue_.begin(), queue_.end());
-  all.insert(all.end(), running_.begin(), running_.end());
-  for (CurlExchange* exchange : all) exchange->fail(error.code, error.message);
+void CurlDriver::fail_all(const std::vector<CurlExchange*>& exchanges, const Error& error) {
+  for (CurlExchange* exchange : exchanges) exchange->fail(error.code, error.message);
 }
 
 int CurlDriver::on_timer(CURLM*, long timeout_ms, void* driver) {
@@ -199,7 +222,8 @@ void CurlDriver::drive(curl_socket_t fd, int mask) {
   if (code != CURLM_OK) {
     loop_.logger().error("upstream {}: libcurl failed: {}", options_.upstream, curl_multi_strerror(code));
     std::deque<CurlExchange*> queued = std::exchange(queue_, {});
-    fail_all(Error{Errc::upstream_failed, "libcurl failed"});
+    std::vector<CurlExchange*> doubtful(running_.begin(), running_.end());
+    fail_all(doubtful, Error{Errc::upstream_failed, "libcurl failed"});
     curl_multi_cleanup(std::exchange(multi_, nullptr));
     watches_.clear();
     queue_ = std::move(queued);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include "base/loop/event_loop.h"
 #include "base/loop/poll_watch.h"
@@ -16,9 +17,12 @@ namespace entrepot::upstream {
 
 class CurlExchange;
 
-/// The pump: a curl multi handle on an event loop, with the connections of one upstream. A request waits in
-/// `queue_` while the budget gives nothing or `kMaxConnecting` are on their way to a connection (libcurl
-/// starts a thread for each look-up).
+/// The pump: a curl multi handle on an event loop, with the connections of one upstream. A request first
+/// waits in `resolving_` for the addresses of its host, then in `queue_` while the budget gives nothing or
+/// `kMaxConnecting` are on their way to a connection.
+///
+/// libcurl looks no name up: it would start a thread for each look-up and join it on the loop. Only where a
+/// proxy is configured it does, since it alone knows which of the two names is needed.
 ///
 /// No flow runs inside a curl callback: flows are resumed when the libuv callback around `drive` ends. So
 /// everything that flows call (start, read, destroying a transfer) may call curl, and curl's callbacks here
@@ -41,7 +45,7 @@ class CurlDriver final : public Transport {
   void has_connected() { --connecting_; }
   /// The connect policy's word on an address that curl is about to dial for `url`.
   bool may_open(const Url& url, const sockaddr& address) const;
-  /// The exchange ends before curl is done with it: out of the queue or the multi handle.
+  /// The exchange ends before curl is done with it: out of wherever it waits or the multi handle.
   void take_out(CurlExchange& exchange);
   bool is_inside_curl() const { return is_inside_curl_; }
 
@@ -49,6 +53,9 @@ class CurlDriver final : public Transport {
   static int on_socket(CURL* easy, curl_socket_t fd, int what, void* driver, void* known);
   static int on_timer(CURLM* multi, long timeout_ms, void* driver);
 
+  void resolve(CurlExchange& exchange);
+  /// The addresses are there, or not needed: to curl or into the queue.
+  void admit(CurlExchange& exchange);
   /// Takes from the budget; false, and told when to try again, if there is nothing.
   bool take_room(const CurlExchange& exchange);
   void launch(CurlExchange& exchange);
@@ -58,7 +65,7 @@ class CurlDriver final : public Transport {
   /// The only way into socket_action: acts, then collects what finished, also after time-outs.
   void drive(curl_socket_t fd, int mask);
   void collect();
-  void fail_all(const Error& error);
+  static void fail_all(const std::vector<CurlExchange*>& exchanges, const Error& error);
 
   EventLoop& loop_;
   const CurlOptions options_;
@@ -67,6 +74,7 @@ class CurlDriver final : public Transport {
   std::unordered_map<curl_socket_t, std::unique_ptr<PollWatch>>
       watches_;  // exactly what curl asked for and did not remove
   std::unordered_set<CurlExchange*> running_;
+  std::unordered_set<CurlExchange*> resolving_;
   std::deque<CurlExchange*> queue_;
   size_t connecting_ = 0;
   const size_t budget_member_;

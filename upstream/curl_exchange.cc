@@ -56,6 +56,24 @@ Task<Result<std::string>> CurlExchange::read() {
   co_return std::string();
 }
 
+void CurlExchange::wait_for_addresses(Resolver::Ticket ticket) {
+  state_ = State::resolving;
+  ticket_ = std::move(ticket);
+  deadline_.start(driver_.options().connect_timeout, [this] { on_deadline(); });
+}
+
+void CurlExchange::set_addresses(const Addresses& addresses) {
+  ticket_.reset();
+  look_up_answer_ = "+" + url().authority();
+  char separator = ':';
+  for (const std::string& address : addresses) {
+    bool is_v6 = address.find(':') != std::string::npos;
+    look_up_answer_ += separator;
+    look_up_answer_ += is_v6 ? "[" + address + "]" : address;
+    separator = ',';
+  }
+}
+
 void CurlExchange::wait_in_queue() {
   state_ = State::queued;
   deadline_.start(driver_.options().header_timeout, [this] { on_deadline(); });
@@ -66,7 +84,7 @@ CURL* CurlExchange::prepare() {
   is_connecting_ = true;
   deadline_.cancel();
   easy_.reset(curl_easy_init());
-  if (!easy_ || !set_headers()) return nullptr;
+  if (!easy_ || !set_headers() || !set_look_up()) return nullptr;
   set_options();
   set_connection_options();
   set_callbacks();
@@ -79,6 +97,7 @@ void CurlExchange::leave_connecting() {
 
 void CurlExchange::end(CURLcode result) {
   state_ = State::ended;
+  ticket_.reset();
   deadline_.cancel();
   if (result != CURLE_OK && !failure_) {
     broke_before_response_ = !has_response_ && is_broken_connection(result);
@@ -88,6 +107,7 @@ void CurlExchange::end(CURLcode result) {
   }
   easy_.reset();
   headers_.reset();
+  resolve_.reset();
   wake(true);
 }
 
@@ -113,6 +133,8 @@ void CurlExchange::resume() {
 
 void CurlExchange::on_deadline() {
   const CurlOptions& options = driver_.options();
+  if (state_ == State::resolving)
+    return fail(Errc::upstream_timeout, "could not resolve " + url().host() + " in time");
   if (state_ == State::queued) return fail(Errc::overloaded, "no connection became free");
   if (state_ != State::body) return fail(Errc::upstream_timeout, "no response in time");
   auto quiet = std::chrono::duration_cast<Duration>(driver_.loop().clock().monotonic() - last_byte_);
@@ -173,6 +195,9 @@ int CurlExchange::on_request(void* self, char*, char*, int, int) {
                             [exchange] { exchange->on_deadline(); });
   return CURL_PREREQFUNC_OK;
 }
+
+// curl has the addresses; should it lose them, an error is better than a look-up on the loop.
+int CurlExchange::on_look_up(void*, void*, void*) { return 1; }
 
 CURLcode CurlExchange::on_ssl_context(CURL*, void* context, void* self) {
   static_cast<CurlExchange*>(self)->driver_.options().ca.use_in(context);

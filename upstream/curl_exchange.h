@@ -10,6 +10,7 @@
 #include "base/loop/timer.h"
 #include "base/task/completion.h"
 #include "upstream/chunk_queue.h"
+#include "upstream/resolver.h"
 #include "upstream/transport.h"
 
 namespace entrepot::upstream {
@@ -19,7 +20,8 @@ class CurlDriver;
 /// One transfer of a CurlDriver. Its own timer bounds every phase:
 ///
 ///     state       leaves by                                     bounded by
-///     idle        wait_in_queue, prepare, fail
+///     idle        wait_for_addresses, wait_in_queue, prepare, fail
+///     resolving   wait_in_queue, prepare (addresses)        connect_timeout: upstream_timeout
 ///     queued      prepare (the driver has room)                 header_timeout: overloaded
 ///     connecting  the request is about to be sent               connect_timeout, by curl
 ///     waiting     the head is there                             header_timeout: upstream_timeout
@@ -41,6 +43,9 @@ class CurlExchange final : public Transfer {
   const Url& url() const { return request_.url; }
   CURL* easy() const { return easy_.get(); }
   bool is_bulk() const { return request_.is_bulk; }
+  void wait_for_addresses(Resolver::Ticket ticket);
+  /// What the host's name stands for: curl is not to look it up.
+  void set_addresses(const Addresses& addresses);
   void wait_in_queue();
   /// The easy handle with all its options, for the multi handle; nullptr when there is none to be had.
   CURL* prepare();
@@ -52,7 +57,7 @@ class CurlExchange final : public Transfer {
   void fail(Errc code, std::string_view cause);
 
  private:
-  enum class State { idle, queued, connecting, waiting, body, ended };
+  enum class State { idle, resolving, queued, connecting, waiting, body, ended };
   struct FreeEasy {
     void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
   };
@@ -65,12 +70,15 @@ class CurlExchange final : public Transfer {
   static size_t on_body(char* data, size_t size, size_t count, void* self);
   static curl_socket_t on_open_socket(void* self, curlsocktype purpose, curl_sockaddr* address);
   static int on_request(void* self, char*, char*, int, int);
+  static int on_look_up(void*, void*, void*);
   static CURLcode on_ssl_context(CURL*, void* context, void* self);
 
   void set_options();
+  bool set_look_up();
   void set_connection_options();
   void set_callbacks();
   bool set_headers();
+  static bool add_line(std::unique_ptr<curl_slist, FreeList>& list, const std::string& line);
   Error error_of(CURLcode result) const;
   Error error(Errc code, std::string_view cause) const;
   void resume();
@@ -80,8 +88,11 @@ class CurlExchange final : public Transfer {
   CurlDriver& driver_;
   const TransportRequest request_;
   State state_ = State::idle;
+  Resolver::Ticket ticket_;     // while resolving
+  std::string look_up_answer_;  // for CURLOPT_RESOLVE; "" = curl finds out by itself
   std::unique_ptr<CURL, FreeEasy> easy_;
   std::unique_ptr<curl_slist, FreeList> headers_;
+  std::unique_ptr<curl_slist, FreeList> resolve_;
   char curl_error_[CURL_ERROR_SIZE] = "";
   HeadParser parser_;
   std::optional<ResponseHead> head_;

@@ -2,22 +2,26 @@
 
 #include <sys/socket.h>
 
+#include <chrono>
+
 #include "upstream/curl_driver.h"
 #include "upstream/curl_exchange.h"
 
 namespace entrepot::upstream {
 
+bool CurlExchange::add_line(std::unique_ptr<curl_slist, FreeList>& list, const std::string& line) {
+  curl_slist* longer = curl_slist_append(list.get(), line.c_str());
+  if (longer == nullptr) return false;
+  if (list.get() != longer) {
+    list.release();
+    list.reset(longer);
+  }
+  return true;
+}
+
 bool CurlExchange::set_headers() {
   bool is_good = true;
-  auto add = [&](const std::string& line) {
-    curl_slist* longer = curl_slist_append(headers_.get(), line.c_str());
-    if (longer == nullptr) {
-      is_good = false;
-    } else if (headers_.get() != longer) {
-      headers_.release();
-      headers_.reset(longer);
-    }
-  };
+  auto add = [&](const std::string& line) { is_good = add_line(headers_, line) && is_good; };
   // "Accept:" takes away curl's own "Accept: */*".
   add(request_.accept.empty() ? "Accept:" : "Accept: " + request_.accept);
   add("Accept-Encoding: identity");
@@ -28,6 +32,18 @@ bool CurlExchange::set_headers() {
     Secret wiped(std::move(line));
   }
   return is_good;
+}
+
+bool CurlExchange::set_look_up() {
+  if (look_up_answer_.empty()) return true;
+  if (!add_line(resolve_, look_up_answer_)) return false;
+  // As long as curl may want to connect: it does so again when a kept connection turns out to be broken.
+  const CurlOptions& options = driver_.options();
+  auto lifetime = std::chrono::ceil<std::chrono::seconds>(options.connect_timeout + options.header_timeout);
+  curl_easy_setopt(easy_.get(), CURLOPT_RESOLVE, resolve_.get());
+  curl_easy_setopt(easy_.get(), CURLOPT_DNS_CACHE_TIMEOUT, static_cast<long>(lifetime.count()) + 1);
+  curl_easy_setopt(easy_.get(), CURLOPT_RESOLVER_START_FUNCTION, &CurlExchange::on_look_up);
+  return true;
 }
 
 void CurlExchange::set_options() {
@@ -56,7 +72,7 @@ void CurlExchange::set_connection_options() {
   CURL* easy = easy_.get();
   const CurlOptions& options = driver_.options();
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  // Else ending a transfer whose host name is being looked up waits for the look-up.
+  // Else ending a transfer whose proxy is being looked up waits for the look-up.
   curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count()));
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);

@@ -7,6 +7,7 @@
 #include "base/metrics.h"
 #include "upstream/ca_store.h"
 #include "upstream/connect_policy.h"
+#include "upstream/resolver.h"
 #include "upstream/transfer_budget.h"
 #include "upstream/transport.h"
 
@@ -22,6 +23,7 @@ struct CurlOptions {
   const ConnectPolicy& policy;
   const CaStore& ca;
   TransferBudget& budget;    // shared by the upstream's transports on all loops
+  Resolver& resolver;        // of the transport's loop
   bool allows_http = false;  // the configured url is http
   std::string proxy;         // "" = none, "env" = the environment's, else a URL
   Duration connect_timeout{10'000};

@@ -24,6 +24,10 @@ struct ManifestBody {
   std::string media_type;
 };
 
+struct BlobHead {
+  std::optional<uint64_t> size;  // Content-Length, when it is there
+};
+
 /// The body of a blob that is arriving. Owned by the flow that reads it; destroying it ends the transfer at
 /// once. Lives on one loop.
 class BlobBody {
@@ -54,7 +58,10 @@ class Registry {
   virtual Task<Result<ManifestHead>> head_manifest(std::string repository, Reference reference) = 0;
   /// GET of the same.
   virtual Task<Result<ManifestBody>> get_manifest(std::string repository, Reference reference) = 0;
-  /// GET /v2/<name>/blobs/<digest> (end-2): gives back when the head of the final answer, after redirects, is
+  /// HEAD /v2/<name>/blobs/<digest> (end-2): whether the blob is there. Where HEAD is refused, a GET whose
+  /// body is dropped says so: ECR Public refuses every HEAD of a blob, and URLs that are signed for GET do.
+  virtual Task<Result<BlobHead>> head_blob(std::string repository, Digest digest) = 0;
+  /// GET of the same: gives back when the head of the final answer, after redirects, is
   /// there.
   virtual Task<Result<std::unique_ptr<BlobBody>>> get_blob(std::string repository, Digest digest) = 0;
 };

@@ -27,6 +27,14 @@ std::string error_code_in(const std::string& body) {
   return first["code"].get<std::string>();
 }
 
+// By the registry (`denied`: a 401 to all that we have to show) or by a redirect's target; a GET may be
+// answered all the same.
+bool is_head_refused(const Result<Answer>& answer) {
+  if (!answer) return answer.error().code == Errc::denied;
+  int status = answer->head.status;
+  return status == 401 || status == 403 || status == 405 || status == 501;
+}
+
 // The body of a blob, as Registry promises it.
 class TransferBody final : public BlobBody {
  public:
@@ -68,10 +76,10 @@ Ask RegistryClient::manifest_ask(Method method, const std::string& repository,
              std::move(text), std::move(path),       kManifestTypes};
 }
 
-Ask RegistryClient::blob_ask(const std::string& repository, const Digest& digest) const {
+Ask RegistryClient::blob_ask(Method method, const std::string& repository, const Digest& digest) const {
   std::string name = full_name(repository);
   std::string path = "/v2/" + name + "/blobs/" + digest.text();
-  return Ask{Method::get, RequestKind::blob, std::move(name), digest.text(), std::move(path), "*/*"};
+  return Ask{method, RequestKind::blob, std::move(name), digest.text(), std::move(path), "*/*"};
 }
 
 Error RegistryClient::error(const Ask& ask, Errc code, std::string_view cause) const {
@@ -91,7 +99,8 @@ Task<Result<Answer>> RegistryClient::ask(const Ask& ask) {
     answer->transfer.reset();  // it would keep a connection from the token service
     const ResponseHead& head = answer->head;
     Pass shown = std::move(*pass);
-    pass = co_await authorizer_.next(ask.repository, head, shown);
+    Result<Pass> next = co_await authorizer_.next(ask.repository, head, shown);
+    pass = std::move(next);
   }
   co_return fail(std::move(pass).error());
 }
@@ -188,8 +197,33 @@ Task<Result<ManifestBody>> RegistryClient::get_manifest(std::string repository, 
   co_return body;
 }
 
+Task<Result<BlobHead>> RegistryClient::head_blob(std::string repository, Digest digest) {
+  const Ask ask = blob_ask(Method::head, repository, digest);
+  Result<Answer> answer = co_await this->ask(ask);
+  if (is_head_refused(answer)) {
+    if (answer) answer->transfer.reset();
+    co_return co_await blob_head_by_get(std::move(repository), std::move(digest));
+  }
+  if (!answer) co_return fail(std::move(answer).error());
+  if (answer->head.status != 200) {
+    Answer& refused = *answer;
+    Error error = co_await refusal(ask, refused);
+    co_return fail(std::move(error));
+  }
+  ENTREPOT_CO_TRY(check_content(ask, answer->head));
+  BlobHead head{answer->head.content_length};
+  co_return head;
+}
+
+Task<Result<BlobHead>> RegistryClient::blob_head_by_get(std::string repository, Digest digest) {
+  Result<std::unique_ptr<BlobBody>> body = co_await get_blob(std::move(repository), std::move(digest));
+  if (!body) co_return fail(std::move(body).error());
+  BlobHead head{(*body)->size()};
+  co_return head;
+}
+
 Task<Result<std::unique_ptr<BlobBody>>> RegistryClient::get_blob(std::string repository, Digest digest) {
-  const Ask ask = blob_ask(repository, digest);
+  const Ask ask = blob_ask(Method::get, repository, digest);
   Result<Answer> answer = co_await ask_for_content(ask);
   if (!answer) co_return fail(std::move(answer).error());
   std::string prefix = upstream_.settings.name + ": " + ask.what() + ": ";

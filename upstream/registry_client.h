@@ -21,11 +21,12 @@ class RegistryClient final : public Registry {
   const Settings& settings() const override { return upstream_.settings; }
   Task<Result<ManifestHead>> head_manifest(std::string repository, Reference reference) override;
   Task<Result<ManifestBody>> get_manifest(std::string repository, Reference reference) override;
+  Task<Result<BlobHead>> head_blob(std::string repository, Digest digest) override;
   Task<Result<std::unique_ptr<BlobBody>>> get_blob(std::string repository, Digest digest) override;
 
  private:
   Ask manifest_ask(Method method, const std::string& repository, const Reference& reference) const;
-  Ask blob_ask(const std::string& repository, const Digest& digest) const;
+  Ask blob_ask(Method method, const std::string& repository, const Digest& digest) const;
   std::string full_name(const std::string& repository) const;
 
   /// Sends it until the registry has what it wants to see, or says no for good (a 401 is `denied` then).
@@ -36,6 +37,7 @@ class RegistryClient final : public Registry {
   /// What another status than 200 means; may read the error's body.
   Task<Error> refusal(const Ask& ask, Answer& answer);
   Task<Result<ManifestHead>> head_by_get(std::string repository, Reference reference);
+  Task<Result<BlobHead>> blob_head_by_get(std::string repository, Digest digest);
   Error error(const Ask& ask, Errc code, std::string_view cause) const;
 
   const Upstream& upstream_;

@@ -13,8 +13,8 @@ bool is_redirect(int status) {
 
 TransportRequest request_for(const Ask& ask, const Url& url, const Secret& authorization,
                              bool on_fresh_connection) {
-  TransportRequest request{
-      ask.method, url, ask.accept, authorization, on_fresh_connection, ask.kind == RequestKind::blob};
+  bool is_bulk = ask.kind == RequestKind::blob && ask.method == Method::get;
+  TransportRequest request{ask.method, url, ask.accept, authorization, on_fresh_connection, is_bulk};
   return request;
 }
 

@@ -10,11 +10,9 @@ namespace entrepot {
 namespace {
 
 #ifdef ENTREPOT_SANITIZED
-constexpr std::chrono::milliseconds kMaxCpu{100};
-constexpr std::chrono::milliseconds kMaxSleep{10};
+constexpr std::chrono::milliseconds kLimit{100};
 #else
-constexpr std::chrono::milliseconds kMaxCpu{10};
-constexpr std::chrono::milliseconds kMaxSleep{1};
+constexpr std::chrono::milliseconds kLimit{10};
 #endif
 
 Labels kind(int loop_index, const char* name) {
@@ -86,10 +84,10 @@ void StallWatch::before_poll() {
   Nanoseconds slept = std::chrono::steady_clock::now() - woke_at_ - cpu;
   // Without schedstat (a restricted /proc) being preempted can't be told from sleeping, and only CPU time is
   // judged.
-  if (slept > kMaxSleep)
+  if (slept > kLimit)
     slept = schedstat_.is_open() ? slept - (time_in_run_queue() - queued_at_wake_) : Nanoseconds(0);
-  if (cpu <= kMaxCpu && slept <= kMaxSleep) return;
-  (cpu > kMaxCpu ? cpu_stalls_ : blocking_stalls_).add();
+  if (cpu <= kLimit && slept <= kLimit) return;
+  (cpu > kLimit ? cpu_stalls_ : blocking_stalls_).add();
   logger_.warn("loop {} stalled: {} us of CPU, asleep for {} us; longest callback {} took {} us", loop_index_,
                microseconds(cpu), microseconds(slept), longest_name_, microseconds(longest_));
 }

@@ -8,13 +8,13 @@
 namespace entrepot {
 
 /// Sees when an event loop did not get back to its poll in time. An iteration is a stall when, between two
-/// polls, the thread used more than 10 ms of CPU time (100 ms under sanitizers), or slept for more than 1 ms
-/// of its own accord: in a system call, for a lock, for a page. Being preempted, and waiting for the
+/// polls, the thread used more than 10 ms of CPU time, or slept for more than 10 ms of its own accord: in a
+/// system call, for a lock, for a page (100 ms each under sanitizers). Being preempted, and waiting for the
 /// processor, is no stall: the kernel tells how long that was (/proc/thread-self/schedstat).
 ///
-/// The millisecond is for what no program can avoid, the few microseconds in which the allocator or the
-/// kernel's map of our address space is locked by another thread; an fsync, a cold page or a look-up of a
-/// name takes longer.
+/// Any sleep would be the stricter rule. But the allocator and the kernel's map of our address space have
+/// locks that another thread may hold for a moment, and be preempted meanwhile; on a busy machine that is
+/// some milliseconds, and nothing that a change of ours could mend.
 ///
 /// Each stall is a warning that names the longest callback of the iteration and counts in
 /// `entrepot_loop_stalls_total{kind=…}`; the integration tests fail when there is one. Belongs to its loop's

@@ -69,11 +69,11 @@ Task<Result<BlobHead>> Blobs::head(cache::Repository repository, Digest digest) 
   if (found.link && found.link->size > 0) co_return BlobHead{found.link->size, Outcome::miss};
   upstream::Registry* registry = context_.upstreams.find(repository.upstream);
   if (registry == nullptr) co_return fail(Errc::name_unknown, "no such upstream: " + repository.upstream);
-  Result<std::unique_ptr<upstream::BlobBody>> body = co_await registry->get_blob(repository.name, digest);
-  if (!body) co_return fail(body.error());
-  if (!(*body)->size())
+  Result<upstream::BlobHead> head = co_await registry->head_blob(repository.name, digest);
+  if (!head) co_return fail(head.error());
+  if (!head->size)
     co_return fail(Errc::upstream_failed, "the upstream does not tell the size of " + digest.text());
-  co_return BlobHead{*(*body)->size(), Outcome::miss};
+  co_return BlobHead{*head->size, Outcome::miss};
 }
 
 }  // namespace entrepot::pull

@@ -39,7 +39,7 @@ TEST_F(StallWatchTest, SeesACallbackThatUsesTheProcessorTooLong) {
 
 TEST_F(StallWatchTest, SeesACallbackThatSleeps) {
   auto sleep = [] {
-    timespec moment{0, 50'000'000};
+    timespec moment{0, 250'000'000};
     nanosleep(&moment, nullptr);
   };
   EXPECT_EQ(stalls_after(sleep, "blocked"), 1);

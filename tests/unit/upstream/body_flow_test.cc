@@ -8,7 +8,7 @@
 #include "base/task/completion.h"
 #include "harness.h"
 #include "scripted_server.h"
-#include "upstream/curl_transport.h"
+#include "transport_rig.h"
 
 namespace entrepot::upstream::testing {
 namespace {
@@ -116,45 +116,6 @@ TEST(BodyFlow, DestroyingABodyEndsItsTransfer) {
   EXPECT_TRUE(server.wait_for_closed(1));
 }
 
-// A transport of its own, on a harness' loop.
-class TransportRig {
- public:
-  explicit TransportRig(const std::string& url, Duration stall = Duration(60'000))
-      : harness_(settings_for(url)), url_(*Url::parse(url)), policy_(url_, {}, {}, "") {
-    Counter counter = harness_.metrics().counter("test_total", "For tests");
-    transport_ = make_curl_transport(harness_.loop(), CurlOptions{.upstream = "up.test",
-                                                                  .policy = policy_,
-                                                                  .ca = *ca_,
-                                                                  .budget = budget_,
-                                                                  .allows_http = true,
-                                                                  .proxy = "",
-                                                                  .stall_timeout = stall,
-                                                                  .refused_connections = counter,
-                                                                  .overloads = counter});
-  }
-  ~TransportRig() {
-    std::promise<void> done;
-    harness_.loop().post([&] {
-      transport_.reset();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
-  std::unique_ptr<Transfer> start() {
-    return transport_->start(TransportRequest{Method::get, url_, "", Secret(), false, false});
-  }
-  Harness& harness() { return harness_; }
-  Transport& transport() { return *transport_; }
-
- private:
-  Harness harness_;
-  Url url_;
-  ConnectPolicy policy_;
-  std::shared_ptr<const CaStore> ca_ = CaStore::empty();
-  TransferBudget budget_{2};
-  std::unique_ptr<Transport> transport_;
-};
-
 struct Tally {
   Result<uint64_t> bytes = 0;
   size_t most_waiting = 0;
@@ -204,7 +165,9 @@ TEST(BodyFlow, StalledBodyTimesOut) {
     connection.close();
   });
   self = &server;
-  TransportRig rig(server.url(), Duration(20));
+  TransportRig::Setup setup;
+  setup.stall_timeout = Duration(20);
+  TransportRig rig(server.url(), std::move(setup));
   Tally tally = rig.harness().begin<Tally>([&] { return read_slowly(rig, 0); }).get();
   ASSERT_FALSE(tally.bytes);
   EXPECT_EQ(tally.bytes.error().code, Errc::upstream_timeout);
