@@ -95,8 +95,8 @@ class Cache {
   /// Commits what waits, closes the index, gives up the lock. REQUIRES: nobody calls any more.
   ~Cache();
 
-  /// BLOCKING. Commits what waits and ends the index writer: no `done` and no listener is called after this. What was
-  /// opened stays good. Nothing is committed any more.
+  /// BLOCKING. Commits what waits and ends the index writer: no `done` and no listener is called after this.
+  /// What was opened stays good. Nothing is committed any more.
   void stop();
 
   // ---- looking up: BLOCKING, thread-safe ----

@@ -13,8 +13,8 @@ namespace entrepot::pull {
 /// they came.
 struct ManifestDocument {
   std::string media_type;  // what it is served as
-  // Config and layers, or the manifests of an index; distinct digests. A foreign layer (one with `urls`) is none: the
-  // registry need not hold it, so naming it proves no right to it.
+  // Config and layers, or the manifests of an index; distinct digests. A foreign layer (one with `urls`) is
+  // none: the registry need not hold it, so naming it proves no right to it.
   std::vector<cache::Descriptor> children;
 };
 
