@@ -33,7 +33,7 @@ class TestFile {
 inline Inputs plain_inputs() {
   Inputs inputs;
   inputs.environment = {{"HOME", "/home/me"}};
-  inputs.working_directory = "/work";
+  inputs.working_directory = "/srv";
   return inputs;
 }
 

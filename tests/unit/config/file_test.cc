@@ -63,7 +63,7 @@ access = false
   EXPECT_EQ(config.server.drain_timeout, std::chrono::seconds(90));
   EXPECT_EQ(config.control.listen.path, "/run/entrepot/control.sock");
   EXPECT_FALSE(config.admin.listen.has_value());
-  EXPECT_EQ(config.cache.directory, "/work/relative/cache");
+  EXPECT_EQ(config.cache.directory, "/srv/relative/cache");
   EXPECT_EQ(config.cache.max_size, (SizeLimit{0, 80}));
   EXPECT_EQ(config.cache.min_free, 1048576U);
   EXPECT_EQ(config.log.level, LogLevel::debug);
