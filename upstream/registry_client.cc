@@ -108,13 +108,16 @@ Task<Result<Answer>> RegistryClient::ask(const Ask& ask) {
 Task<Result<Answer>> RegistryClient::ask_for_content(const Ask& ask) {
   Result<Answer> answer = co_await this->ask(ask);
   if (!answer) co_return fail(std::move(answer).error());
-  if (answer->head.status != 200) {
-    Answer& refused = *answer;
-    Error error = co_await refusal(ask, refused);
+  co_return co_await content_of(ask, std::move(*answer));
+}
+
+Task<Result<Answer>> RegistryClient::content_of(const Ask& ask, Answer answer) {
+  if (answer.head.status != 200) {
+    Error error = co_await refusal(ask, answer);
     co_return fail(std::move(error));
   }
-  ENTREPOT_CO_TRY(check_content(ask, answer->head));
-  co_return answer;
+  ENTREPOT_CO_TRY(check_content(ask, answer.head));
+  co_return std::move(answer);
 }
 
 Status RegistryClient::check_content(const Ask& ask, const ResponseHead& head) const {
@@ -205,13 +208,9 @@ Task<Result<BlobHead>> RegistryClient::head_blob(std::string repository, Digest 
     co_return co_await blob_head_by_get(std::move(repository), std::move(digest));
   }
   if (!answer) co_return fail(std::move(answer).error());
-  if (answer->head.status != 200) {
-    Answer& refused = *answer;
-    Error error = co_await refusal(ask, refused);
-    co_return fail(std::move(error));
-  }
-  ENTREPOT_CO_TRY(check_content(ask, answer->head));
-  BlobHead head{answer->head.content_length};
+  Result<Answer> content = co_await content_of(ask, std::move(*answer));
+  if (!content) co_return fail(std::move(content).error());
+  BlobHead head{content->head.content_length};
   co_return head;
 }
 

@@ -33,6 +33,7 @@ class RegistryClient final : public Registry {
   Task<Result<Answer>> ask(const Ask& ask);
   /// A 200 whose body is what it seems to be.
   Task<Result<Answer>> ask_for_content(const Ask& ask);
+  Task<Result<Answer>> content_of(const Ask& ask, Answer answer);
   Status check_content(const Ask& ask, const ResponseHead& head) const;
   /// What another status than 200 means; may read the error's body.
   Task<Error> refusal(const Ask& ask, Answer& answer);
