@@ -95,9 +95,16 @@ std::string Digest::key() const {
 }
 
 size_t Digest::hash() const {
-  uint64_t word;
-  std::memcpy(&word, raw_.data(), sizeof word);  // a digest's bytes are as good as random already
-  return word;
+  // All bytes: a digest is as good as random where somebody has hashed for it, but a manifest may name
+  // whatever it likes, thousands that begin alike.
+  uint64_t mixed = 0;
+  std::span<const uint8_t> left = raw();
+  for (uint64_t word; left.size() >= sizeof word; left = left.subspan(sizeof word)) {
+    std::memcpy(&word, left.data(), sizeof word);
+    mixed = (mixed ^ word) * 0x9e3779b97f4a7c15;
+    mixed ^= mixed >> 32;
+  }
+  return mixed;
 }
 
 bool Digest::operator==(const Digest& other) const {

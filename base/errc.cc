@@ -20,6 +20,7 @@ constexpr ErrcInfo kTable[] = {
     {Errc::denied, "denied", 403, "DENIED", LogLevel::info, false},
     {Errc::upstream_unreachable, "upstream_unreachable", 502, "UNAVAILABLE", LogLevel::warn, true},
     {Errc::upstream_timeout, "upstream_timeout", 504, "UNAVAILABLE", LogLevel::warn, true},
+    {Errc::upstream_cut, "upstream_cut", 502, "UNAVAILABLE", LogLevel::warn, true},
     {Errc::upstream_failed, "upstream_failed", 502, "UNAVAILABLE", LogLevel::warn, true},
     {Errc::upstream_rate_limited, "upstream_rate_limited", 429, "TOOMANYREQUESTS", LogLevel::warn, true},
     {Errc::upstream_refused_credential, "upstream_refused_credential", 502, "UNAVAILABLE", LogLevel::error,

@@ -26,6 +26,7 @@ enum class Errc {
   // The upstream.
   upstream_unreachable,
   upstream_timeout,
+  upstream_cut,
   upstream_failed,
   upstream_rate_limited,
   upstream_refused_credential,

@@ -22,6 +22,12 @@ void Hasher::update(std::string_view bytes) {
   CHECK(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1);
 }
 
+Hasher Hasher::copy() const {
+  Hasher other(algorithm_);
+  CHECK(EVP_MD_CTX_copy_ex(other.context_.get(), context_.get()) == 1);
+  return other;
+}
+
 Digest Hasher::finish() {
   uint8_t raw[EVP_MAX_MD_SIZE];
   unsigned size = 0;

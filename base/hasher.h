@@ -19,6 +19,8 @@ class Hasher {
   ~Hasher();
 
   void update(std::string_view bytes);
+  /// The same state once more: both go on by themselves.
+  Hasher copy() const;
   /// The digest of all that was given. REQUIRES: called once, nothing after it.
   Digest finish();
 

@@ -113,6 +113,7 @@ Status BlobFiles::place(int parts, const std::string& part_name, const Digest& d
       if (::linkat(parts, part_name.c_str(), parts, second_name.c_str(), 0) != 0 ||
           ::renameat(parts, second_name.c_str(), shard.get(), name.c_str()) != 0)
         return fail(system_error("cannot replace " + digest.text(), errno));
+      replaced_.insert(digest);
     }
     ++pending_[digest];
     measure(key, shard.get());
@@ -133,7 +134,22 @@ Status BlobFiles::place(int parts, const std::string& part_name, const Digest& d
 void BlobFiles::settle(const Digest& digest) {
   std::lock_guard lock(mutex_);
   auto pending = pending_.find(digest);
-  if (pending != pending_.end() && --pending->second == 0) pending_.erase(pending);
+  if (pending == pending_.end() || --pending->second > 0) return;
+  pending_.erase(pending);
+  replaced_.erase(digest);
+}
+
+Status BlobFiles::sync_name(const Digest& digest) {
+  std::string key = shard_key(digest);
+  {
+    std::lock_guard lock(mutex_);
+    if (synced_names_.contains(key)) return {};
+  }
+  ENTREPOT_TRY_ASSIGN(UniqueFd shard, open_directory(algorithm_fd(digest), shard_of(digest)));
+  ENTREPOT_TRY(sync_directory(shard.get(), key));
+  std::lock_guard lock(mutex_);
+  synced_names_.insert(key);
+  return {};
 }
 
 Status BlobFiles::withdraw(const Digest& digest) {
@@ -143,6 +159,7 @@ Status BlobFiles::withdraw(const Digest& digest) {
   // The name stands for the file that was placed last, and that one's commit is still to come.
   if (--pending->second > 0) return {};
   pending_.erase(pending);
+  if (replaced_.erase(digest) > 0) return {};
   ENTREPOT_TRY(remove_name(algorithm_fd(digest), path_of(digest)));
   return {};
 }
@@ -154,6 +171,11 @@ Status BlobFiles::remove(const std::vector<Digest>& digests, std::vector<Digest>
     std::string key = shard_key(digest);
     if (!touched.contains(key)) {
       Result<UniqueFd> shard = open_directory(algorithm_fd(digest), shard_of(digest));
+      if (!shard && ::faccessat(algorithm_fd(digest), shard_of(digest).c_str(), F_OK, 0) == 0) {
+        // It is there and can't be opened now (too many files, say): its removal could not be made durable.
+        if (first_failure) first_failure = fail(shard.error());
+        continue;
+      }
       if (shard) touched[key] = std::move(*shard);
     }
     std::lock_guard lock(mutex_);

@@ -8,8 +8,10 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/digest.h"
@@ -45,9 +47,12 @@ class BlobFiles {
   /// Gives the file `part_name` of the open directory `parts` its final name and syncs the directory. What
   /// had the name before is replaced. The part's name stays. The digest is pending afterwards.
   Status place(int parts, const std::string& part_name, const Digest& digest);
+  /// Makes the name of a file that is there durable; once for each directory, which holds for all in it.
+  Status sync_name(const Digest& digest);
   /// The commit of a placed file is durable.
   void settle(const Digest& digest);
-  /// The commit failed: the file is taken away again.
+  /// The commit failed: the file is taken away again. Not when it replaced one: that one's row, if it has
+  /// one, is as true of this.
   Status withdraw(const Digest& digest);
 
   /// Removes the files of these digests, then syncs the directories they were in. `removed` has those whose
@@ -84,6 +89,8 @@ class BlobFiles {
   std::mutex mutex_;  // makes "what a name stands for" one thing between place, withdraw and remove
   std::map<std::string, Shard> shards_;
   std::unordered_map<Digest, int, DigestHash> pending_;
+  std::unordered_set<Digest, DigestHash> replaced_;  // of the pending ones
+  std::set<std::string> synced_names_;               // shards that sync_name has been to
 };
 
 }  // namespace entrepot::cache

@@ -122,7 +122,9 @@ Status Cache::State::open_index() {
 Status Cache::State::start(Metrics& metrics) {
   ENTREPOT_TRY(open_files());
   ENTREPOT_TRY(open_index());
-  ENTREPOT_TRY_ASSIGN(std::vector<LeftoverPart> leftovers, recover(*index, *blobs, *parts, *log, logger));
+  ENTREPOT_TRY_ASSIGN(struct timespec last_start, begin_run(lock.get()));
+  ENTREPOT_TRY_ASSIGN(std::vector<LeftoverPart> leftovers,
+                      recover(*index, *blobs, *parts, *log, last_start, logger));
   StateRow state;
   {
     ENTREPOT_TRY_ASSIGN(Index::Reader reader, index->read());
@@ -134,7 +136,9 @@ Status Cache::State::start(Metrics& metrics) {
     std::shared_ptr<FileUse> use = uses->make_use();
     ledger->charge(part.disk_bytes);
     use->own_written(part.disk_bytes);
-    parts->found(part.digest, std::move(use), state.next_sequence);
+    // A part that a whole run had no use for is the first to go; else run after run would make it young
+    // again.
+    parts->found(part.digest, std::move(use), part.is_recent ? state.next_sequence : 0);
   }
   overhead = std::make_unique<Overhead>(root.get(), index_directory.get(), *parts, *index, *log, *ledger);
   overhead->measure();
@@ -232,16 +236,33 @@ Result<bool> Cache::contains(const Digest& digest) {
   return opened.has_value();
 }
 
+Result<bool> Cache::is_acknowledged(const Digest& digest) {
+  ENTREPOT_TRY_ASSIGN(bool is_there, contains(digest));
+  if (!is_there) return false;
+  ENTREPOT_TRY_ASSIGN(Index::Reader reader, state_->index->read());
+  return reader.view().has_link(digest);
+}
+
 void Cache::stop() { state_->writer.reset(); }
 
 Result<std::unique_ptr<Part>> Cache::open_part(const Digest& digest, uint64_t size) {
-  std::shared_ptr<FileUse> use = state_->uses->make_use();
-  if (size > state_->ledger->blob_limit())
+  if (is_too_large(size))
     return fail(Errc::disk_full,
                 fmt::format("{} of {} bytes is larger than the cache may be", digest.text(), size));
-  ENTREPOT_TRY(state_->room->take(*use, reservation_for(size)));
   PartFile::Surroundings around{*state_->parts, *state_->blobs, *state_->room, *state_->inbox};
+  ENTREPOT_TRY_ASSIGN(std::unique_ptr<Part> part, PartFile::adopt(digest, around));
+  if (part) {
+    ENTREPOT_TRY(part->reserve(size));
+    return part;
+  }
+  std::shared_ptr<FileUse> use = state_->uses->make_use();
+  ENTREPOT_TRY(state_->room->take(*use, reservation_for(size)));
   return PartFile::create(digest, std::move(use), around);
+}
+
+bool Cache::is_too_large(uint64_t size) const {
+  uint64_t limit = state_->ledger->blob_limit();
+  return size > limit || reservation_for(size) > limit;
 }
 
 void Cache::commit(Commit commit, Done done) {

@@ -111,14 +111,21 @@ class Cache {
   Result<std::optional<Descriptor>> find_link(const Repository& repository, const Digest& digest);
   /// Whether the blob is committed, whoever holds it, and its file is there with the right size.
   Result<bool> contains(const Digest& digest);
+  /// The same, and that somebody could be given it: some repository holds it by a link. Only then is it
+  /// acknowledged. (A blob that was placed when the process was killed is committed by the next, and its
+  /// links come with the next who asks.)
+  Result<bool> is_acknowledged(const Digest& digest);
 
   // ---- filling ----
 
-  /// BLOCKING. The part of `digest`, empty, with room reserved for `size` bytes (0 = not known: it reserves
-  /// in steps as it grows). Evicts to make room, for at most a second. disk_full when there is none: the
-  /// object is then not stored; overloaded while an earlier part of the digest is placed and its commit not
-  /// done. REQUIRES: no other part of this digest is open (a digest has one fill).
+  /// BLOCKING. The part of `digest`, with what an earlier fetch left in it (Part::found), and room reserved
+  /// for `size` bytes (0 = not known: it reserves in steps as it grows). Evicts to make room, for at most a
+  /// second. disk_full when there is none: the object is then not stored; overloaded while an earlier part of
+  /// the digest is placed and its commit not done. REQUIRES: no other part of this digest is open (a digest
+  /// has one fill).
   Result<std::unique_ptr<Part>> open_part(const Digest& digest, uint64_t size);
+  /// Whether a blob of `size` bytes is larger than the budget can ever hold.
+  bool is_too_large(uint64_t size) const;
   /// Queues `commit` for the index writer, which takes all that waits into one transaction. `done` runs on
   /// the writer's thread when it is durable, or has failed.
   void commit(Commit commit, Done done);

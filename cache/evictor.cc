@@ -41,7 +41,9 @@ uint64_t Evictor::bytes_to_evict(uint64_t requested, const StateRow& state) cons
   // What lingers comes back by itself; only a request that can't wait for that evicts others in its place.
   if (is_short || held > ledger.high_water()) wanted = held - std::min(held, ledger.low_water());
   if (is_short) wanted = std::max(wanted, used + requested - limit);
-  return std::max(wanted, around_.room.file_system_shortage(requested));
+  // What was evicted and is still being sent will be free when it is closed.
+  uint64_t shortage = around_.room.file_system_shortage(requested);
+  return std::max(wanted, is_short ? shortage : shortage - std::min(shortage, lingering));
 }
 
 bool Evictor::is_hopeless(uint64_t requested, const StateRow& state, bool can_evict) const {
@@ -94,6 +96,7 @@ std::vector<Digest> Evictor::take_away(const std::vector<Doomed>& doomed) {
     digests.push_back(blob.digest);
     bytes[blob.digest] = blob.disk_bytes;
     if (forget_) forget_(blob.digest);
+    around_.open_files.leaving(blob.digest);
   }
   // What can't be removed now stays doomed and counted; the next start tries again.
   Status removed = around_.blobs.remove(digests, gone);
@@ -111,6 +114,7 @@ void Evictor::take_away_undoomed(const std::vector<Doomed>& chosen) {
   for (const Doomed& blob : chosen) {
     digests.push_back(blob.digest);
     if (forget_) forget_(blob.digest);
+    around_.open_files.leaving(blob.digest);
   }
   std::vector<Digest> gone;
   Status removed = around_.blobs.remove(digests, gone);

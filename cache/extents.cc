@@ -29,4 +29,16 @@ Extent Extents::readable_at(uint64_t at) const {
   return {at, std::max(at, holder->second)};
 }
 
+uint64_t Extents::next_begin(uint64_t at) const {
+  auto next = ends_.upper_bound(at);
+  return next == ends_.end() ? UINT64_MAX : next->first;
+}
+
+std::vector<Extent> Extents::all() const {
+  std::vector<Extent> all;
+  all.reserve(ends_.size());
+  for (auto [begin, end] : ends_) all.push_back({begin, end});
+  return all;
+}
+
 }  // namespace entrepot::cache

@@ -108,6 +108,14 @@ void OpenFiles::adopt(const Digest& digest, const std::shared_ptr<FileUse>& use)
   sweep();
 }
 
+void OpenFiles::leaving(const Digest& digest) {
+  std::lock_guard lock(mutex_);
+  auto known = uses_.find(digest);
+  if (known == uses_.end()) return;
+  std::shared_ptr<FileUse> use = known->second.lock();
+  if (use) use->set_removed();
+}
+
 void OpenFiles::removed(const Digest& digest, uint64_t bytes) {
   std::shared_ptr<FileUse> use;
   {

@@ -89,6 +89,8 @@ class OpenFiles {
   std::shared_ptr<FileUse> use(const Digest& digest);
   /// The file of a part becomes that of the blob.
   void adopt(const Digest& digest, const std::shared_ptr<FileUse>& use);
+  /// The blob's file is about to lose its name: whoever closes it from now on leaves that to the writer.
+  void leaving(const Digest& digest);
   /// After the blob's file was removed or replaced: its `bytes` go with those who have it open, or are given
   /// back.
   void removed(const Digest& digest, uint64_t bytes);

@@ -45,13 +45,10 @@ Status write_at(int fd, std::string_view bytes, uint64_t offset) {
   return {};
 }
 
-Result<std::string> read_file(int fd, uint64_t limit) {
-  struct stat status;
-  if (::fstat(fd, &status) != 0) return fail(system_error("stat", errno));
-  std::string bytes(std::min(limit, static_cast<uint64_t>(status.st_size)), '\0');
+Result<size_t> read_at(int fd, char* into, size_t size, uint64_t offset) {
   size_t at = 0;
-  while (at < bytes.size()) {
-    ssize_t got = ::pread(fd, bytes.data() + at, bytes.size() - at, static_cast<off_t>(at));
+  while (at < size) {
+    ssize_t got = ::pread(fd, into + at, size - at, static_cast<off_t>(offset + at));
     if (got < 0) {
       if (errno == EINTR) continue;
       return fail(system_error("read", errno));
@@ -59,7 +56,37 @@ Result<std::string> read_file(int fd, uint64_t limit) {
     if (got == 0) break;
     at += static_cast<size_t>(got);
   }
-  bytes.resize(at);
+  return at;
+}
+
+uint64_t content_prefix(int fd) {
+  if (::lseek(fd, 0, SEEK_DATA) != 0) return 0;
+  off_t hole = ::lseek(fd, 0, SEEK_HOLE);
+  return hole < 0 ? 0 : static_cast<uint64_t>(hole);
+}
+
+uint64_t content_bytes(int fd) {
+  uint64_t total = 0;
+  off_t at = 0;
+  while (true) {
+    off_t data = ::lseek(fd, at, SEEK_DATA);
+    at = data < 0 ? -1 : ::lseek(fd, data, SEEK_HOLE);
+    if (at <= data) return total;
+    total += static_cast<uint64_t>(at - data);
+  }
+}
+
+Status truncate(int fd, uint64_t size) {
+  if (::ftruncate(fd, static_cast<off_t>(size)) == 0) return {};
+  return fail(system_error("truncate", errno));
+}
+
+Result<std::string> read_file(int fd, uint64_t limit) {
+  struct stat status;
+  if (::fstat(fd, &status) != 0) return fail(system_error("stat", errno));
+  std::string bytes(std::min(limit, static_cast<uint64_t>(status.st_size)), '\0');
+  ENTREPOT_TRY_ASSIGN(size_t count, read_at(fd, bytes.data(), bytes.size(), 0));
+  bytes.resize(count);
   return bytes;
 }
 
@@ -100,6 +127,15 @@ Result<std::vector<std::string>> list_directory(int directory) {
   }
   if (errno != 0) return fail(system_error("cannot read a directory", errno));
   return names;
+}
+
+uint64_t counted_bytes(const struct stat& status) {
+  return std::max(disk_bytes(status), round_up_to_block(static_cast<uint64_t>(status.st_size)));
+}
+
+uint64_t counted_bytes(int fd) {
+  struct stat status;
+  return ::fstat(fd, &status) == 0 ? counted_bytes(status) : 0;
 }
 
 uint64_t disk_bytes(int fd) {

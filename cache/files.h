@@ -23,6 +23,13 @@ Result<UniqueFd> open_directory(int parent, const std::string& name);
 Result<bool> make_directory(int parent, const std::string& name);
 
 Status write_at(int fd, std::string_view bytes, uint64_t offset);
+/// As many bytes as `into` has room for, or as there are.
+Result<size_t> read_at(int fd, char* into, size_t size, uint64_t offset);
+/// How far the file has content from its start without a hole; blocks that were never written are none.
+uint64_t content_prefix(int fd);
+/// All content, wherever it is; in whole blocks.
+uint64_t content_bytes(int fd);
+Status truncate(int fd, uint64_t size);
 /// What the file holds from its start, at most `limit` bytes.
 Result<std::string> read_file(int fd, uint64_t limit);
 
@@ -41,6 +48,10 @@ inline uint64_t disk_bytes(const struct stat& status) {
 }
 /// Of an open file or directory; 0 when it cannot be asked.
 uint64_t disk_bytes(int fd);
+/// What a file of content counts as in the budget. Its blocks; but some file systems tell them seconds after
+/// a sync (ZFS), or compress, so not less than its length.
+uint64_t counted_bytes(const struct stat& status);
+uint64_t counted_bytes(int fd);
 /// What `length` bytes of content take at most, by blocks of 4096 bytes.
 constexpr uint64_t round_up_to_block(uint64_t length) { return (length + 4095) / 4096 * 4096; }
 

@@ -27,10 +27,12 @@ struct PlacedMessage {
   std::shared_ptr<FileUse> use;
 };
 
-/// A part was dropped without being placed or discarded.
+/// A part was left, and wants its place in the order of eviction; or was dropped (then with its `use`).
 struct PartLeftMessage {
   Digest digest;
   uint64_t generation = 0;
+  uint64_t length = 0;   // how far its content goes
+  uint64_t written = 0;  // its content altogether
   std::shared_ptr<FileUse> use;
 };
 

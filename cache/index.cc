@@ -54,6 +54,16 @@ Result<std::optional<LinkRow>> IndexView::link(const Digest& digest, uint32_t re
   return load<LinkRow>(Table::link, link_key(digest, repository));
 }
 
+Result<bool> IndexView::has_link(const Digest& digest) const {
+  std::string first = digest.key();
+  bool has_one = false;
+  ENTREPOT_TRY(txn_->scan(Table::link, first, [&](std::string_view key, std::string_view) {
+    has_one = key.starts_with(first);
+    return false;
+  }));
+  return has_one;
+}
+
 Result<std::optional<StateRow>> IndexView::state() const { return load<StateRow>(Table::meta, kStateKey); }
 
 Result<std::unique_ptr<Index>> Index::open(UniqueFd directory, std::string path) {

@@ -25,6 +25,8 @@ class IndexView {
   Result<std::optional<ManifestRow>> manifest(const Digest& digest) const;
   Result<std::optional<TagRow>> tag(uint32_t repository, std::string_view tag) const;
   Result<std::optional<LinkRow>> link(const Digest& digest, uint32_t repository) const;
+  /// Whether any repository has a link to it.
+  Result<bool> has_link(const Digest& digest) const;
   /// nullopt when the index is new.
   Result<std::optional<StateRow>> state() const;
 

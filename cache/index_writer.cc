@@ -107,7 +107,11 @@ void IndexWriter::take(PlacedMessage&& message) {
 }
 
 void IndexWriter::take(PartLeftMessage&& message) {
-  around_.parts.left(message.digest, message.generation, std::move(message.use), state_.next_sequence);
+  if (message.use)
+    around_.parts.left(message.digest, message.generation, std::move(message.use), state_.next_sequence,
+                       message.length, message.written);
+  else
+    around_.parts.set_sequence(message.digest, message.generation, state_.next_sequence);
   can_evict_ = true;
 }
 

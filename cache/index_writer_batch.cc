@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <unordered_map>
 #include <utility>
 
@@ -120,9 +121,14 @@ Status IndexWriter::judge(const IndexUpdate& update, const Commit& commit) const
   for (const Commit::Tag& tag : commit.tags)
     if (!is_tag(tag.tag) || repository_name_key(tag.repository).size() > kMaxKey)
       return fail(Errc::tag_invalid, "tag or repository name can't be kept");
+  auto is_own = [&commit](const Digest& digest) {
+    return std::ranges::any_of(commit.blobs, [&](const Commit::Blob& blob) { return blob.digest == digest; });
+  };
   for (const std::vector<Digest>* list : {&commit.pins, &commit.unpins}) {
     for (const Digest& digest : *list) {
-      ENTREPOT_TRY_ASSIGN(bool has_row, is_here(digest));
+      // What is placed has no row before its own commit.
+      ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, update.view().blob(digest));
+      bool has_row = (row && row->state == BlobState::committed) || is_own(digest);
       if (!has_row) return fail(Errc::blob_unknown, digest.text() + " is not in the cache");
     }
   }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <charconv>
@@ -44,6 +45,13 @@ Result<UniqueFd> take_lock(int directory, const std::string& shown) {
         Errc::config_invalid,
         fmt::format("the cache directory {} is in use by another process (it holds {}/LOCK)", shown, shown));
   return fail(system_error(fmt::format("cannot lock {}/LOCK", shown), errno));
+}
+
+Result<struct timespec> begin_run(int lock) {
+  struct stat status;
+  if (::fstat(lock, &status) != 0 || ::futimens(lock, nullptr) != 0)
+    return fail(system_error("cannot set the time of LOCK", errno));
+  return status.st_mtim;
 }
 
 Status check_format(int directory, const std::string& shown) {

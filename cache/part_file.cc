@@ -13,6 +13,8 @@ namespace {
 constexpr uint64_t kReservedAtOnce = 8u << 20;
 // Writing is started along the way, so that the fdatasync at the end is short.
 constexpr uint64_t kFlushEvery = 32u << 20;
+constexpr size_t kReadAtOnce = 256u << 10;
+constexpr uint64_t kBlock = 4096;
 
 }  // namespace
 
@@ -33,7 +35,33 @@ PartFile::PartFile(const Digest& digest, PartsDirectory::Created created, std::s
 
 PartFile::~PartFile() {
   if (state_ == State::writing || state_ == State::verified)
-    around_.inbox.post(PartLeftMessage{digest_, generation_, std::move(use_)});
+    around_.inbox.post(PartLeftMessage{digest_, generation_, content(), written_.total(), std::move(use_)});
+}
+
+Result<std::unique_ptr<Part>> PartFile::adopt(const Digest& digest, Surroundings surroundings) {
+  ENTREPOT_TRY_ASSIGN(std::optional<PartsDirectory::Taken> taken, surroundings.parts.take_idle(digest));
+  if (!taken) return nullptr;
+  int fd = taken->file.file.get();
+  uint64_t found = taken->length.value_or(0);
+  if (!taken->length) {
+    // Left by another process. The last block of what is there may be half written, and holes are seen in
+    // whole blocks only: so the last one is fetched again.
+    uint64_t prefix = content_prefix(fd);
+    found = prefix == 0 ? 0 : (prefix - 1) / kBlock * kBlock;
+    ENTREPOT_TRY(truncate(fd, found));
+  }
+  std::unique_ptr<PartFile> part(
+      new PartFile(digest, std::move(taken->file), std::move(taken->use), surroundings));
+  part->found_ = found;
+  part->written_.add({0, found});
+  part->ahead_.add({0, found});
+  return part;
+}
+
+Status PartFile::reserve(uint64_t size) {
+  uint64_t wanted = reservation_for(size);
+  uint64_t has = use_->bytes();
+  return wanted <= has ? Status() : around_.room.take(*use_, wanted - has);
 }
 
 Status PartFile::reserve_up_to(uint64_t end) {
@@ -45,29 +73,91 @@ Status PartFile::reserve_up_to(uint64_t end) {
   return around_.room.take(*use_, wanted - has);
 }
 
-Status PartFile::append(std::string_view bytes) {
+Status PartFile::absorb(uint64_t limit) {
   CHECK(state_ == State::writing);
-  if (bytes.empty()) return {};
-  ENTREPOT_TRY(reserve_up_to(size_ + bytes.size()));
-  ENTREPOT_TRY(write_at(file_->get(), bytes, size_));
-  hasher_.update(bytes);
-  size_ += bytes.size();
-  use_->wrote(bytes.size());
-  if (size_ - flushed_ >= kFlushEvery) {
-    // Only a hint: fdatasync is what counts, and tells of errors.
-    (void)::sync_file_range(file_->get(), static_cast<off_t>(flushed_), static_cast<off_t>(size_ - flushed_),
-                            SYNC_FILE_RANGE_WRITE);
-    flushed_ = size_;
+  std::string buffer(std::min<uint64_t>(limit, kReadAtOnce), '\0');
+  uint64_t end = std::min(ahead_.readable_at(size_).end, size_ + limit);
+  while (size_ < end) {
+    ENTREPOT_TRY_ASSIGN(size_t count, read_at(file_->get(), buffer.data(),
+                                              std::min<uint64_t>(buffer.size(), end - size_), size_));
+    if (count == 0) return fail(Errc::io_error, "the part of " + digest_.text() + " has become shorter");
+    hasher_.update({buffer.data(), count});
+    size_ += count;
   }
+  flush_along();
+  return {};
+}
+
+Status PartFile::append(std::string_view bytes) {
+  CHECK(state_ == State::writing && ahead_.readable_at(size_).size() == 0);
+  while (!bytes.empty()) {
+    uint64_t known = kept_.readable_at(size_).size();
+    std::string_view piece = bytes.substr(0, known > 0 ? known : kept_.next_begin(size_) - size_);
+    ENTREPOT_TRY(known > 0 ? compare(piece) : write(size_, piece));
+    hasher_.update(piece);
+    size_ += piece.size();
+    bytes.remove_prefix(piece.size());
+  }
+  flush_along();
+  return {};
+}
+
+Status PartFile::write_ahead(uint64_t at, std::string_view bytes) {
+  CHECK(state_ == State::writing && at > size_ && kept_.end() == 0);
+  ENTREPOT_TRY(write(at, bytes));
+  ahead_.add({at, at + bytes.size()});
+  return {};
+}
+
+Status PartFile::compare(std::string_view bytes) {
+  std::string buffer(std::min(bytes.size(), kReadAtOnce), '\0');
+  for (uint64_t at = size_; !bytes.empty();) {
+    ENTREPOT_TRY_ASSIGN(size_t count,
+                        read_at(file_->get(), buffer.data(), std::min(buffer.size(), bytes.size()), at));
+    if (count == 0 || bytes.substr(0, count) != std::string_view(buffer.data(), count))
+      return fail(Errc::digest_mismatch, "read again, " + digest_.text() + " is not what was published");
+    at += count;
+    bytes.remove_prefix(count);
+  }
+  return {};
+}
+
+Status PartFile::write(uint64_t at, std::string_view bytes) {
+  ENTREPOT_TRY(reserve_up_to(at + bytes.size()));
+  ENTREPOT_TRY(write_at(file_->get(), bytes, at));
+  uint64_t before = written_.total();
+  written_.add({at, at + bytes.size()});
+  use_->wrote(written_.total() - before);
+  return {};
+}
+
+void PartFile::flush_along() {
+  if (size_ < flushed_ + kFlushEvery) return;
+  // Only a hint: fdatasync is what counts, and tells of errors.
+  (void)::sync_file_range(file_->get(), static_cast<off_t>(flushed_), static_cast<off_t>(size_ - flushed_),
+                          SYNC_FILE_RANGE_WRITE);
+  flushed_ = size_;
+}
+
+Status PartFile::rewind(const Extents& kept) {
+  CHECK(state_ == State::writing || state_ == State::verified);
+  state_ = State::writing;
+  hasher_ = Hasher(digest_.algorithm());
+  for (Extent extent : kept.all()) kept_.add(extent);
+  ahead_ = {};
+  size_ = 0;
+  found_ = 0;
+  flushed_ = 0;
   return {};
 }
 
 Status PartFile::verify() {
   CHECK(state_ == State::writing);
-  Digest found = hasher_.finish();
+  Digest found = hasher_.copy().finish();  // who goes on without us may still want it
   state_ = State::verified;
-  if (found == digest_) return {};
-  discard();
+  // An earlier, wrong fetch may have gone further; nobody was shown those bytes. And some file systems
+  // allocate ahead, which counts until a truncate ends it (XFS).
+  if (found == digest_ && size_ >= kept_.end()) return truncate(file_->get(), size_);
   return fail(Errc::digest_mismatch, "asked for " + digest_.text() + ", got bytes of " + found.text());
 }
 
@@ -83,15 +173,25 @@ Status PartFile::place() {
     return placed;
   }
   state_ = State::placed;
-  around_.inbox.post(PlacedMessage{digest_, generation_, size_, disk_bytes(file_->get()), use_});
+  around_.inbox.post(PlacedMessage{digest_, generation_, size_, counted_bytes(file_->get()), use_});
   return {};
 }
 
+void PartFile::leave() {
+  if (state_ != State::writing && state_ != State::verified) return;
+  state_ = State::left;
+  around_.parts.left(digest_, generation_, use_, PartsDirectory::kNewest, content(), written_.total());
+  around_.inbox.post(PartLeftMessage{digest_, generation_, content(), written_.total(), nullptr});
+}
+
 void PartFile::discard() {
-  if (state_ == State::placed || state_ == State::discarded) return;
+  if (state_ == State::placed || state_ == State::left || state_ == State::discarded) return;
   state_ = State::discarded;
   // When the name can't be removed it is found at the next start.
   (void)around_.parts.remove(digest_, generation_);
+  // Until the last follower closes it counts what it takes, not what was reserved.
+  use_->set_measured(
+      std::min(use_->bytes(), std::max(disk_bytes(file_->get()), round_up_to_block(written_.total()))));
   use_->set_removed();
 }
 

@@ -54,7 +54,7 @@ Result<std::vector<ProvenBlob>> prove_blobs(BlobFiles& blobs, Logger& logger) {
       return {};
     }
     proven.push_back(
-        {found.digest, static_cast<uint64_t>(status.st_size), disk_bytes(status), status.st_mtim});
+        {found.digest, static_cast<uint64_t>(status.st_size), counted_bytes(status), status.st_mtim});
     return {};
   };
   ENTREPOT_TRY(blobs.walk(visit, [&](const std::string& path) {
@@ -62,6 +62,8 @@ Result<std::vector<ProvenBlob>> prove_blobs(BlobFiles& blobs, Logger& logger) {
   }));
   std::vector<Digest> removed;
   ENTREPOT_TRY(blobs.remove(wrong, removed));
+  // A crash may have come before their names were durable, which the rows that follow will promise.
+  for (const ProvenBlob& blob : proven) ENTREPOT_TRY(blobs.sync_name(blob.digest));
   std::ranges::sort(proven, [](const ProvenBlob& a, const ProvenBlob& b) {
     return std::pair(a.modified.tv_sec, a.modified.tv_nsec) <
            std::pair(b.modified.tv_sec, b.modified.tv_nsec);

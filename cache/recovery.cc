@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <tuple>
 
 #include "cache/files.h"
 #include "cache/index_update.h"
@@ -26,8 +27,14 @@ bool is_in_place(const BlobFiles& blobs, const Digest& digest, const struct stat
   return blob && *blob && (*blob)->st_dev == part.st_dev && (*blob)->st_ino == part.st_ino;
 }
 
-Status judge_part(const std::string& name, IndexUpdate& update, const BlobFiles& blobs,
-                  const PartsDirectory& parts, std::vector<LeftoverPart>& kept, Names& obsolete) {
+// The file that the row describes is there; a crash may have taken its name back (see sync_name below).
+bool has_file(const BlobFiles& blobs, const Digest& digest, const BlobRow& row) {
+  Result<std::optional<struct stat>> blob = blobs.status_of(digest);
+  return !blob || (*blob && static_cast<uint64_t>((*blob)->st_size) == row.size);
+}
+
+Status judge_part(const std::string& name, IndexUpdate& update, BlobFiles& blobs, const PartsDirectory& parts,
+                  struct timespec last_start, std::vector<LeftoverPart>& kept, Names& obsolete) {
   std::optional<Digest> digest = PartsDirectory::parse_name(name);
   std::optional<struct stat> status = stat_part(parts, name);
   if (!status || S_ISDIR(status->st_mode)) return {};
@@ -39,13 +46,20 @@ Status judge_part(const std::string& name, IndexUpdate& update, const BlobFiles&
   bool is_committed = row && row->state == BlobState::committed;
   if (is_in_place(blobs, *digest, *status)) {
     // Also when the row is committed: the crash may have come between replacing the file and the commit that
-    // tells its size.
-    ENTREPOT_TRY(update.put_blob(*digest, static_cast<uint64_t>(status->st_size), disk_bytes(*status)));
+    // tells its size. The name must be durable before a row says that the file is there.
+    ENTREPOT_TRY(blobs.sync_name(*digest));
+    ENTREPOT_TRY(update.put_blob(*digest, static_cast<uint64_t>(status->st_size), counted_bytes(*status)));
     obsolete.push_back(name);
-  } else if (is_committed) {
+  } else if (is_committed && has_file(blobs, *digest, *row)) {
     obsolete.push_back(name);
   } else {
-    kept.push_back({*digest, disk_bytes(*status)});
+    const struct timespec& written = status->st_mtim;
+    bool is_recent =
+        std::tie(written.tv_sec, written.tv_nsec) > std::tie(last_start.tv_sec, last_start.tv_nsec);
+    // It may have holes; and what was written last before the crash may have no blocks yet.
+    UniqueFd file(::openat(parts.fd(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    uint64_t content = file.is_open() ? content_bytes(file.get()) : static_cast<uint64_t>(status->st_size);
+    kept.push_back({*digest, std::max(disk_bytes(*status), round_up_to_block(content)), is_recent});
   }
   return {};
 }
@@ -53,14 +67,15 @@ Status judge_part(const std::string& name, IndexUpdate& update, const BlobFiles&
 }  // namespace
 
 Result<std::vector<LeftoverPart>> recover(Index& index, BlobFiles& blobs, PartsDirectory& parts,
-                                          const RefsLog& log, Logger& logger) {
+                                          const RefsLog& log, struct timespec last_start, Logger& logger) {
   std::vector<LeftoverPart> kept;
   Names obsolete;
   ENTREPOT_TRY_ASSIGN(LmdbTxn txn, index.write());
   IndexUpdate update(std::move(txn));
   ENTREPOT_TRY(update.begin());
   ENTREPOT_TRY_ASSIGN(Names names, list_directory(parts.fd()));
-  for (const std::string& name : names) ENTREPOT_TRY(judge_part(name, update, blobs, parts, kept, obsolete));
+  for (const std::string& name : names)
+    ENTREPOT_TRY(judge_part(name, update, blobs, parts, last_start, kept, obsolete));
 
   ENTREPOT_TRY_ASSIGN(std::vector<Digest> doomed, update.doomed());
   std::vector<Digest> removed;

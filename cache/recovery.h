@@ -14,6 +14,7 @@ namespace entrepot::cache {
 struct LeftoverPart {
   Digest digest;
   uint64_t disk_bytes = 0;
+  bool is_recent = false;  // it was written to in the last run
 };
 
 /// BLOCKING, before the index writer runs. Finishes what a crash interrupted, looking at parts/ and at doomed
@@ -21,9 +22,9 @@ struct LeftoverPart {
 /// - a part whose file has its final name already was verified and synced: its blob is committed, the part's
 /// name removed;
 /// - a part of a blob that is committed is removed;
-/// - all other parts are kept and returned;
+/// - all other parts are kept and returned; `last_start` is when the last run began;
 /// - the files of doomed rows are removed, then the rows.
 Result<std::vector<LeftoverPart>> recover(Index& index, BlobFiles& blobs, PartsDirectory& parts,
-                                          const RefsLog& log, Logger& logger);
+                                          const RefsLog& log, struct timespec last_start, Logger& logger);
 
 }  // namespace entrepot::cache

@@ -107,9 +107,11 @@ void append_framed(std::string& to, std::string_view record) {
   to += record;
 }
 
+// False when there is less, which is then in `into`.
 bool read_exactly(std::FILE* file, std::string& into, size_t size) {
   into.resize(size);
-  return std::fread(into.data(), 1, size, file) == size;
+  into.resize(std::fread(into.data(), 1, size, file));
+  return into.size() == size;
 }
 
 }  // namespace
@@ -232,7 +234,7 @@ Result<bool> RefsLog::replay(int directory, const Visit& visit) {
     if (!entry) return false;
     ENTREPOT_TRY(visit(std::move(*entry)));
   }
-  return bytes.empty() || std::feof(file.get()) != 0;
+  return bytes.empty() && std::feof(file.get()) != 0;
 }
 
 uint64_t RefsLog::disk_bytes() const { return file_.is_open() ? cache::disk_bytes(file_.get()) : 0; }

@@ -45,11 +45,10 @@ configure() {
   cmake --preset "$preset" "$@" >&2
 }
 
-# compile preset [target]: the whole, or one target.
+# compile preset [target...]: the whole, or some targets.
 compile() {
-  if [ $# -gt 1 ]; then
-    cmake --build --preset "$1" --parallel "$(cores)" --target "$2" >&2
-  else
-    cmake --build --preset "$1" --parallel "$(cores)" >&2
-  fi
+  preset=$1
+  shift
+  [ $# -eq 0 ] || set -- --target "$@"
+  cmake --build --preset "$preset" --parallel "$(cores)" "$@" >&2
 }

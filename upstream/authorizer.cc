@@ -25,8 +25,8 @@ Pass bearer_with(const Token& token) {
 }  // namespace
 
 Task<Result<Pass>> Authorizer::first(std::string repository) {
-  if (has_credential(upstream_.settings) &&
-      (upstream_.settings.auth == Auth::basic || wanted_ == Pass::Kind::basic))
+  if (has_credential(origin_.settings) &&
+      (origin_.settings.auth == Auth::basic || wanted_ == Pass::Kind::basic))
     co_return co_await basic();
   Pass pass;
   if (wanted_ == Pass::Kind::bearer) {
@@ -44,12 +44,12 @@ bool Authorizer::wants_another(const ResponseHead& head, const Pass& shown) {
 }
 
 Task<Result<Pass>> Authorizer::next(std::string repository, const ResponseHead& head, const Pass& shown) {
-  const std::string& name = upstream_.settings.name;
+  const std::string& name = origin_.name;
   std::vector<std::string_view> lines = head.all("www-authenticate");
   std::vector<Challenge> challenges = parse_challenges(lines);
   const Challenge* wants_bearer = find(challenges, "bearer");
   const Challenge* wants_basic = find(challenges, "basic");
-  bool is_automatic = upstream_.settings.auth != Auth::basic;
+  bool is_automatic = origin_.settings.auth != Auth::basic;
 
   if (shown.kind == Pass::Kind::basic && !(is_automatic && wants_bearer != nullptr))
     co_return fail(Errc::upstream_refused_credential, name + ": the registry refused the credential");
@@ -66,7 +66,7 @@ Task<Result<Pass>> Authorizer::next(std::string repository, const ResponseHead& 
     none.serial = shown.serial;
     co_return none;
   }
-  if (wants_basic != nullptr && has_credential(upstream_.settings)) {
+  if (wants_basic != nullptr && has_credential(origin_.settings)) {
     wanted_ = Pass::Kind::basic;
     co_return co_await basic();
   }

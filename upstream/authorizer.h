@@ -8,9 +8,9 @@
 #include "base/task/task.h"
 #include "upstream/challenge.h"
 #include "upstream/credentials.h"
+#include "upstream/origin.h"
 #include "upstream/response_head.h"
 #include "upstream/tokens.h"
-#include "upstream/upstream.h"
 
 namespace entrepot::upstream {
 
@@ -24,7 +24,7 @@ struct Pass {
 };
 
 /// Decides what a request shows, and what to show after a refusal. Remembers whether the registry wants Basic
-/// or Bearer, and nothing else; tokens have their home in TokenKeeper. One per upstream and loop.
+/// or Bearer, and nothing else; tokens have their home in TokenKeeper. One per origin and loop.
 ///
 ///     shown         response            next
 ///     none          401 + Bearer        a token for the scope, kept or new
@@ -39,8 +39,8 @@ class Authorizer {
  public:
   static constexpr int kMaxTries = 6;
 
-  Authorizer(const Upstream& upstream, Tokens& tokens, CredentialSource& credentials)
-      : upstream_(upstream), tokens_(tokens), credentials_(credentials) {}
+  Authorizer(const Origin& origin, Tokens& tokens, CredentialSource& credentials)
+      : origin_(origin), tokens_(tokens), credentials_(credentials) {}
 
   /// For the first try.
   Task<Result<Pass>> first(std::string repository);
@@ -54,7 +54,7 @@ class Authorizer {
   Task<Result<Pass>> bearer(TokenWish wish);
   static TokenWish wish_for(const std::string& repository, const Challenge& challenge, const Pass& shown);
 
-  const Upstream& upstream_;
+  const Origin& origin_;
   Tokens& tokens_;
   CredentialSource& credentials_;
   Pass::Kind wanted_ = Pass::Kind::none;

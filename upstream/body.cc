@@ -1,9 +1,12 @@
 #include "upstream/body.h"
 
+#include <algorithm>
+
 namespace entrepot::upstream {
 
-Task<Result<std::string>> read_whole(Transfer& transfer, size_t limit) {
+Task<Result<std::string>> read_whole(Transfer& transfer, size_t limit, uint64_t expected) {
   std::string whole;
+  whole.reserve(std::min<uint64_t>(expected, limit));
   while (true) {
     Result<std::string> chunk = co_await transfer.read();
     if (!chunk) co_return fail(std::move(chunk).error());

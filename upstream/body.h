@@ -9,8 +9,8 @@
 
 namespace entrepot::upstream {
 
-/// The whole body of a small answer. upstream_failed when it is larger than `limit`. `transfer` outlives the
-/// Task.
-Task<Result<std::string>> read_whole(Transfer& transfer, size_t limit);
+/// The whole body of a small answer, of which `expected` bytes are announced. upstream_failed when it is
+/// larger than `limit`. `transfer` outlives the Task.
+Task<Result<std::string>> read_whole(Transfer& transfer, size_t limit, uint64_t expected = 0);
 
 }  // namespace entrepot::upstream

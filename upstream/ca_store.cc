@@ -4,6 +4,9 @@
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
+#include <memory>
+#include <mutex>
+
 #include "base/check.h"
 
 namespace entrepot::upstream {
@@ -17,9 +20,22 @@ X509_STORE* make_store() {
   return store;
 }
 
+// OpenSSL looks an algorithm up when it is first used, which takes milliseconds for a whole handshake: better
+// here than on the loop that makes the first connection.
+void look_up_algorithms() {
+  std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
+  std::unique_ptr<SSL, decltype(&SSL_free)> ssl(context ? SSL_new(context.get()) : nullptr, SSL_free);
+  if (!ssl) return;
+  SSL_set_bio(ssl.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+  SSL_connect(ssl.get());  // as far as the ClientHello
+  ERR_clear_error();
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const CaStore>> CaStore::load(const std::string& file) {
+  static std::once_flag once;
+  std::call_once(once, look_up_algorithms);
   std::shared_ptr<const CaStore> store(new CaStore(make_store()));
   ERR_clear_error();
   if (X509_STORE_load_file(static_cast<X509_STORE*>(store->store_), file.c_str()) != 1) {

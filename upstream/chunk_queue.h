@@ -14,7 +14,7 @@ class ChunkQueue {
   void append(std::string_view bytes) {
     size_ += bytes.size();
     while (!bytes.empty()) {
-      if (chunks_.empty() || chunks_.back().size() == kChunkSize) chunks_.emplace_back();
+      if (chunks_.empty() || chunks_.back().size() == kChunkSize) add_chunk(bytes.size());
       std::string& last = chunks_.back();
       std::string_view part = bytes.substr(0, kChunkSize - last.size());
       last.append(part);
@@ -33,6 +33,15 @@ class ChunkQueue {
 
  private:
   static constexpr size_t kChunkSize = 256 * 1024;
+
+  // Large from the start, but for the first of what may be a small body: growing would touch twice the
+  // memory.
+  void add_chunk(size_t least) {
+    bool is_long = !chunks_.empty() || least >= kChunkSize / 4;
+    chunks_.emplace_back();
+    if (is_long) chunks_.back().reserve(kChunkSize);
+  }
+
   std::deque<std::string> chunks_;
   size_t size_ = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "upstream/credentials.h"
 #include "upstream/curl_transport.h"
 #include "upstream/look_up_pool.h"
+#include "upstream/mirrored_registry.h"
 #include "upstream/registry_client.h"
 #include "upstream/resolver.h"
 #include "upstream/tokens.h"
@@ -46,28 +48,29 @@ Result<std::unique_ptr<Shared>> Shared::make(std::vector<Settings> settings, Dis
 
 namespace {
 
-// One upstream on one loop, from the wire up.
-struct Station {
-  Station(const Upstream& upstream, EventLoop& loop, DiskPool& pool, Resolver& resolver)
-      : transport(make_curl_transport(loop, options_of(upstream, resolver))),
-        credentials(upstream.settings, pool, loop),
-        keeper(upstream, loop, *transport, credentials),
+// One origin on one loop, from the wire up.
+struct OriginStation {
+  OriginStation(const Origin& origin, EventLoop& loop, DiskPool& pool, Resolver& resolver)
+      : transport(make_curl_transport(loop, options_of(origin, resolver))),
+        credentials(origin.settings, pool, loop),
+        keeper(origin, loop, *transport, credentials),
         tokens(loop),
-        client(upstream, loop, *transport, tokens, credentials) {}
+        client(origin, loop, *transport, tokens, credentials) {}
 
-  static CurlOptions options_of(const Upstream& upstream, Resolver& resolver) {
-    const Settings& settings = upstream.settings;
-    return CurlOptions{.upstream = settings.name,
-                       .policy = upstream.connect_policy,
-                       .ca = *upstream.ca,
-                       .budget = *upstream.budget,
+  static CurlOptions options_of(const Origin& origin, Resolver& resolver) {
+    const Settings& settings = origin.settings;
+    return CurlOptions{.upstream = origin.name,
+                       .policy = origin.connect_policy,
+                       .ca = *origin.ca,
+                       .budget = *origin.budget,
                        .resolver = resolver,
-                       .allows_http = !upstream.base.is_https(),
+                       .allows_http = !origin.base.is_https(),
                        .proxy = settings.proxy,
                        .connect_timeout = settings.connect_timeout,
                        .header_timeout = settings.header_timeout,
-                       .refused_connections = upstream.metrics.connections_refused,
-                       .overloads = upstream.metrics.overloads};
+                       .refused_connections = origin.metrics.connections_refused,
+                       .received_bytes = origin.metrics.received_bytes,
+                       .overloads = origin.metrics.overloads};
   }
 
   std::unique_ptr<Transport> transport;
@@ -75,6 +78,21 @@ struct Station {
   TokenKeeper keeper;
   Tokens tokens;
   RegistryClient client;
+};
+
+// One upstream on one loop.
+struct Station {
+  Station(const Upstream& upstream, EventLoop& loop, DiskPool& pool, Resolver& resolver) {
+    std::vector<RegistryClient*> clients;
+    for (const auto& origin : upstream.origins) {
+      origins.push_back(std::make_unique<OriginStation>(*origin, loop, pool, resolver));
+      clients.push_back(&origins.back()->client);
+    }
+    registry.emplace(upstream, std::move(clients));
+  }
+
+  std::vector<std::unique_ptr<OriginStation>> origins;
+  std::optional<MirroredRegistry> registry;
 };
 
 class LoopClient final : public Client {
@@ -95,26 +113,32 @@ class LoopClient final : public Client {
     for (size_t loop = 0; loop < siblings.size(); ++loop)
       name_homes.push_back({&loops_.at(loop), &static_cast<LoopClient*>(siblings[loop])->names_});
     resolver_.connect(std::move(name_homes));
-    for (size_t i = 0; i < stations_.size(); ++i) {
-      std::vector<Tokens::Home> homes;
-      for (size_t loop = 0; loop < siblings.size(); ++loop) {
-        auto* sibling = static_cast<LoopClient*>(siblings[loop]);
-        homes.push_back({&loops_.at(loop), &sibling->stations_[i]->keeper});
-      }
-      stations_[i]->tokens.connect(std::move(homes));
-    }
+    for (size_t upstream = 0; upstream < stations_.size(); ++upstream)
+      for (size_t origin = 0; origin < stations_[upstream]->origins.size(); ++origin)
+        connect_tokens(siblings, upstream, origin);
   }
 
   Registry* find(std::string_view name) override {
     auto found = by_name_.find(name);
-    return found == by_name_.end() ? nullptr : &found->second->client;
+    return found == by_name_.end() ? nullptr : &*found->second->registry;
   }
 
   void shut_down() override {
-    for (const auto& station : stations_) station->transport->shut_down();
+    for (const auto& station : stations_)
+      for (const auto& origin : station->origins) origin->transport->shut_down();
   }
 
  private:
+  // The homes of an origin's tokens are that same origin's keepers on all loops.
+  void connect_tokens(std::span<Client* const> siblings, size_t upstream, size_t origin) {
+    std::vector<Tokens::Home> homes;
+    for (size_t loop = 0; loop < siblings.size(); ++loop) {
+      auto* sibling = static_cast<LoopClient*>(siblings[loop]);
+      homes.push_back({&loops_.at(loop), &sibling->stations_[upstream]->origins[origin]->keeper});
+    }
+    stations_[upstream]->origins[origin]->tokens.connect(std::move(homes));
+  }
+
   LoopGroup& loops_;
   NameKeeper names_;
   Resolver resolver_;

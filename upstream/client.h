@@ -30,8 +30,8 @@ class Shared {
   std::unique_ptr<State> state_;
 };
 
-/// All upstreams of one loop: one curl multi handle, this loop's share of the tokens. Made by main, one per
-/// loop, before the loops run; destroyed after they ended. Tokens have a home loop (the hash of upstream and
+/// All upstreams of one loop: their connections, this loop's share of the tokens. Made by main, one per
+/// loop, before the loops run; destroyed after they ended. Tokens have a home loop (the hash of the
 /// scope), so that however many flows on however many loops want one, it is fetched once: `connect` tells
 /// each client its siblings.
 class Client {

@@ -15,6 +15,8 @@ namespace entrepot::upstream {
 namespace {
 
 constexpr size_t kMaxConnecting = 4;
+constexpr std::chrono::milliseconds kTurn{3};
+constexpr int kResumedInATurn = 2;
 constexpr size_t kMaxQueued = 1024;
 
 // The port stands at the same place in both families.
@@ -113,9 +115,9 @@ void CurlDriver::admit(CurlExchange& exchange) {
 bool CurlDriver::take_room(const CurlExchange& exchange) {
   if (connecting_ >= kMaxConnecting) return false;
   TransferBudget& budget = options_.budget;
-  if (budget.try_take(exchange.is_bulk())) return true;
+  if (budget.try_take(exchange.transfer_class())) return true;
   budget.wait(budget_member_);
-  return budget.try_take(exchange.is_bulk());
+  return budget.try_take(exchange.transfer_class());
 }
 
 void CurlDriver::launch(CurlExchange& exchange) {
@@ -127,7 +129,7 @@ void CurlDriver::launch(CurlExchange& exchange) {
     exchange.fail(Errc::upstream_failed, "libcurl does not take the request");
 }
 
-// In their order, but a bulk transfer that finds no room lets the short ones behind it pass.
+// In their order, but a transfer whose class finds no room lets others behind it pass.
 void CurlDriver::launch_queued() {
   if (is_shut_down_) return;
   for (auto at = queue_.begin(); at != queue_.end() && connecting_ < kMaxConnecting;) {
@@ -142,11 +144,34 @@ void CurlDriver::launch_queued() {
   }
 }
 
+// curl reads from all that have been resumed in one go.
+void CurlDriver::resume_soon(CurlExchange& exchange) {
+  if (std::ranges::find(resuming_, &exchange) != resuming_.end()) return;
+  resuming_.push_back(&exchange);
+  if (resuming_.size() == 1) post_resume();
+}
+
+void CurlDriver::post_resume() {
+  loop_.post([this, alive = std::weak_ptr<bool>(is_alive_)] {
+    if (!alive.expired()) resume_some();
+  });
+}
+
+void CurlDriver::resume_some() {
+  for (int i = 0; i < kResumedInATurn && !resuming_.empty(); ++i) {
+    CurlExchange* exchange = resuming_.front();
+    resuming_.pop_front();
+    exchange->resume();
+  }
+  if (!resuming_.empty()) post_resume();
+}
+
 void CurlDriver::take_out(CurlExchange& exchange) {
   CHECK(!is_inside_curl_);
+  std::erase(resuming_, &exchange);
   if (running_.erase(&exchange) > 0) {
     exchange.leave_connecting();
-    options_.budget.give_back(exchange.is_bulk());
+    options_.budget.give_back(exchange.transfer_class());
     if (exchange.easy() != nullptr) curl_multi_remove_handle(multi_, exchange.easy());
   } else if (resolving_.erase(&exchange) == 0) {
     std::erase(queue_, &exchange);
@@ -199,6 +224,8 @@ void CurlDriver::watch(curl_socket_t fd, int what) {
   std::unique_ptr<PollWatch>& watch = watches_[fd];
   if (!watch) {
     auto on_ready = [this, fd](int mask, bool is_error) {
+      // It is reported again in the next turn.
+      if (!is_error && is_turn_over()) return;
       int flags = 0;
       if ((mask & PollWatch::kReadable) != 0) flags |= CURL_CSELECT_IN;
       if ((mask & PollWatch::kWritable) != 0) flags |= CURL_CSELECT_OUT;
@@ -211,6 +238,19 @@ void CurlDriver::watch(curl_socket_t fd, int what) {
   if (what == CURL_POLL_IN || what == CURL_POLL_INOUT) mask |= PollWatch::kReadable;
   if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT) mask |= PollWatch::kWritable;
   watch->want(mask);
+}
+
+// Many bodies may be there at once, each with a quarter of a megabyte: what does not fit into a few
+// milliseconds waits for the next turn of the loop.
+bool CurlDriver::is_turn_over() {
+  auto now = std::chrono::steady_clock::now();
+  if (!turn_ends_) {
+    turn_ends_ = now + kTurn;
+    loop_.post([this, alive = std::weak_ptr<bool>(is_alive_)] {
+      if (!alive.expired()) turn_ends_.reset();
+    });
+  }
+  return now > *turn_ends_;
 }
 
 void CurlDriver::drive(curl_socket_t fd, int mask) {
@@ -240,8 +280,9 @@ void CurlDriver::collect() {
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
     curl_multi_remove_handle(multi_, message->easy_handle);
     running_.erase(exchange);
+    std::erase(resuming_, exchange);
     exchange->leave_connecting();
-    options_.budget.give_back(exchange->is_bulk());
+    options_.budget.give_back(exchange->transfer_class());
     exchange->end(result);
   }
 }

@@ -2,8 +2,10 @@
 
 #include <curl/curl.h>
 
+#include <chrono>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -17,7 +19,7 @@ namespace entrepot::upstream {
 
 class CurlExchange;
 
-/// The pump: a curl multi handle on an event loop, with the connections of one upstream. A request first
+/// The pump: a curl multi handle on an event loop, with the connections of one origin. A request first
 /// waits in `resolving_` for the addresses of its host, then in `queue_` while the budget gives nothing or
 /// `kMaxConnecting` are on their way to a connection.
 ///
@@ -48,6 +50,8 @@ class CurlDriver final : public Transport {
   /// The exchange ends before curl is done with it: out of wherever it waits or the multi handle.
   void take_out(CurlExchange& exchange);
   bool is_inside_curl() const { return is_inside_curl_; }
+  /// The exchange is paused, and goes on in a turn of the loop in which not too many others do.
+  void resume_soon(CurlExchange& exchange);
 
  private:
   static int on_socket(CURL* easy, curl_socket_t fd, int what, void* driver, void* known);
@@ -64,6 +68,9 @@ class CurlDriver final : public Transport {
   void watch(curl_socket_t fd, int what);
   /// The only way into socket_action: acts, then collects what finished, also after time-outs.
   void drive(curl_socket_t fd, int mask);
+  bool is_turn_over();
+  void resume_some();
+  void post_resume();
   void collect();
   static void fail_all(const std::vector<CurlExchange*>& exchanges, const Error& error);
 
@@ -76,10 +83,13 @@ class CurlDriver final : public Transport {
   std::unordered_set<CurlExchange*> running_;
   std::unordered_set<CurlExchange*> resolving_;
   std::deque<CurlExchange*> queue_;
+  std::deque<CurlExchange*> resuming_;
   size_t connecting_ = 0;
   const size_t budget_member_;
   bool is_inside_curl_ = false;
   bool is_shut_down_ = false;
+  std::optional<std::chrono::steady_clock::time_point> turn_ends_;
+  std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);  // for what is posted
 };
 
 }  // namespace entrepot::upstream

@@ -12,11 +12,20 @@
 namespace entrepot::upstream {
 namespace {
 
-constexpr size_t kPauseAbove = 1024 * 1024;
-constexpr size_t kResumeBelow = 512 * 1024;
+// What one turn of the loop may have to take in from a transfer, at most: pages of fresh memory cost time.
+constexpr size_t kMostWaiting = 256 * 1024;
+// There may be dozens of these, and each goes at its client's pace: little memory, and little work at once.
+constexpr size_t kMostWaitingOfBypass = 128 * 1024;
+
+size_t most_waiting(TransferClass transfer_class) {
+  return transfer_class == TransferClass::bypass ? kMostWaitingOfBypass : kMostWaiting;
+}
+// What must come within stall_timeout: else a peer that drips keeps a connection and a fill for ever.
+constexpr size_t kLeastProgress = 64 * 1024;
 
 bool is_broken_connection(CURLcode result) {
-  return result == CURLE_GOT_NOTHING || result == CURLE_RECV_ERROR || result == CURLE_SEND_ERROR;
+  return result == CURLE_GOT_NOTHING || result == CURLE_RECV_ERROR || result == CURLE_SEND_ERROR ||
+         result == CURLE_PARTIAL_FILE;
 }
 
 }  // namespace
@@ -49,7 +58,7 @@ Task<Result<std::string>> CurlExchange::read() {
   }
   if (!body_.is_empty()) {
     std::string chunk = body_.take();
-    if (is_paused_ && body_.size() < kResumeBelow) resume();
+    if (is_paused_ && body_.size() < most_waiting(transfer_class()) / 2) driver_.resume_soon(*this);
     co_return chunk;
   }
   if (failure_) co_return entrepot::fail(*failure_);
@@ -96,14 +105,16 @@ void CurlExchange::leave_connecting() {
 }
 
 void CurlExchange::end(CURLcode result) {
+  bool was_asked = state_ == State::waiting || state_ == State::body;
   state_ = State::ended;
+  is_paused_ = false;  // what has come may still be read, and nothing is to go on
   ticket_.reset();
   deadline_.cancel();
   if (result != CURLE_OK && !failure_) {
     broke_before_response_ = !has_response_ && is_broken_connection(result);
-    failure_ = error_of(result);
+    failure_ = was_asked && is_broken_connection(result) ? cut(result) : error_of(result);
   } else if (!has_head_ && !failure_) {
-    failure_ = error(Errc::upstream_failed, "no response");
+    failure_ = error(Errc::upstream_cut, "the connection broke inside the head");
   }
   easy_.reset();
   headers_.reset();
@@ -121,10 +132,15 @@ void CurlExchange::wake(bool is_alive) {
   if (waiter_ != nullptr) std::exchange(waiter_, nullptr)->complete(is_alive);
 }
 
+void CurlExchange::begin_progress() {
+  progress_since_ = driver_.loop().clock().monotonic();
+  progress_ = 0;
+}
+
 void CurlExchange::resume() {
   CHECK(!driver_.is_inside_curl());
   is_paused_ = false;
-  last_byte_ = driver_.loop().clock().monotonic();
+  begin_progress();
   if (state_ != State::body) return;
   // May deliver what curl holds, by on_body, before it returns; nobody waits for it now.
   if (curl_easy_pause(easy_.get(), CURLPAUSE_CONT) != CURLE_OK)
@@ -137,9 +153,10 @@ void CurlExchange::on_deadline() {
     return fail(Errc::upstream_timeout, "could not resolve " + url().host() + " in time");
   if (state_ == State::queued) return fail(Errc::overloaded, "no connection became free");
   if (state_ != State::body) return fail(Errc::upstream_timeout, "no response in time");
-  auto quiet = std::chrono::duration_cast<Duration>(driver_.loop().clock().monotonic() - last_byte_);
-  if (!is_paused_ && quiet >= options.stall_timeout) return fail(Errc::upstream_timeout, "the body stalled");
-  Duration left = is_paused_ ? options.stall_timeout : options.stall_timeout - quiet;
+  auto spent = std::chrono::duration_cast<Duration>(driver_.loop().clock().monotonic() - progress_since_);
+  if (!is_paused_ && spent >= options.stall_timeout)
+    return fail(Errc::upstream_timeout, progress_ == 0 ? "the body stalled" : "the body is too slow");
+  Duration left = is_paused_ ? options.stall_timeout : options.stall_timeout - spent;
   deadline_.start(left + Duration(1), [this] { on_deadline(); });
 }
 
@@ -156,7 +173,7 @@ size_t CurlExchange::on_header(char* data, size_t size, size_t count, void* self
     exchange->head_ = exchange->parser_.take();
     exchange->has_head_ = true;
     exchange->state_ = State::body;
-    exchange->last_byte_ = exchange->driver_.loop().clock().monotonic();
+    exchange->begin_progress();
     exchange->deadline_.start(exchange->driver_.options().stall_timeout,
                               [exchange] { exchange->on_deadline(); });
     exchange->wake(true);
@@ -167,12 +184,14 @@ size_t CurlExchange::on_header(char* data, size_t size, size_t count, void* self
 size_t CurlExchange::on_body(char* data, size_t size, size_t count, void* self) {
   auto* exchange = static_cast<CurlExchange*>(self);
   size_t bytes = size * count;
-  if (exchange->body_.size() + bytes > kPauseAbove) {
+  if (exchange->body_.size() + bytes > most_waiting(exchange->transfer_class())) {
     exchange->is_paused_ = true;
     return CURL_WRITEFUNC_PAUSE;
   }
   exchange->body_.append({data, bytes});
-  exchange->last_byte_ = exchange->driver_.loop().clock().monotonic();
+  exchange->driver_.options().received_bytes.add(static_cast<double>(bytes));
+  exchange->progress_ += bytes;
+  if (exchange->progress_ >= kLeastProgress) exchange->begin_progress();
   exchange->wake(true);
   return bytes;
 }
@@ -208,6 +227,14 @@ Error CurlExchange::error(Errc code, std::string_view cause) const {
   return Error{code, request_.url.authority() + ": " + std::string(cause)};
 }
 
+// A connection that broke when the request was on its way. libcurl gives the same code to a chunked body that
+// makes no sense, and no other way to tell than its message.
+Error CurlExchange::cut(CURLcode result) const {
+  std::string_view cause = curl_error_[0] != '\0' ? curl_error_ : curl_easy_strerror(result);
+  bool is_nonsense = cause.find("chunked-encoding") != std::string_view::npos;
+  return error(is_nonsense ? Errc::upstream_failed : Errc::upstream_cut, cause);
+}
+
 Error CurlExchange::error_of(CURLcode result) const {
   std::string_view cause = curl_error_[0] != '\0' ? curl_error_ : curl_easy_strerror(result);
   if (was_refused_ && result == CURLE_COULDNT_CONNECT)
@@ -221,6 +248,8 @@ Error CurlExchange::error_of(CURLcode result) const {
     case CURLE_SSL_CIPHER:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_INVALIDCERTSTATUS:
+    case CURLE_RECV_ERROR:  // before the request: a proxy that gives no tunnel
+    case CURLE_SEND_ERROR:
       return error(Errc::upstream_unreachable, cause);
     case CURLE_OPERATION_TIMEDOUT:
       return error(Errc::upstream_timeout, "no connection in time");

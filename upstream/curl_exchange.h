@@ -25,7 +25,9 @@ class CurlDriver;
 ///     queued      prepare (the driver has room)                 header_timeout: overloaded
 ///     connecting  the request is about to be sent               connect_timeout, by curl
 ///     waiting     the head is there                             header_timeout: upstream_timeout
-///     body        curl is done                                  stall_timeout without a byte, unless paused
+///     body        curl is done                                  stall_timeout for each 64 KiB, unless
+///     paused:
+///                                                               upstream_timeout
 ///     ended       —
 ///
 /// Any state goes to `ended` by fail(). Bytes that came before an error are read before the error is.
@@ -42,7 +44,7 @@ class CurlExchange final : public Transfer {
   // For the driver.
   const Url& url() const { return request_.url; }
   CURL* easy() const { return easy_.get(); }
-  bool is_bulk() const { return request_.is_bulk; }
+  TransferClass transfer_class() const { return request_.transfer_class; }
   void wait_for_addresses(Resolver::Ticket ticket);
   /// What the host's name stands for: curl is not to look it up.
   void set_addresses(const Addresses& addresses);
@@ -55,6 +57,9 @@ class CurlExchange final : public Transfer {
   void end(CURLcode result);
   /// Ends it early. Not inside curl's callbacks.
   void fail(Errc code, std::string_view cause);
+
+  /// Takes from the connection again.
+  void resume();
 
  private:
   enum class State { idle, resolving, queued, connecting, waiting, body, ended };
@@ -79,9 +84,10 @@ class CurlExchange final : public Transfer {
   void set_callbacks();
   bool set_headers();
   static bool add_line(std::unique_ptr<curl_slist, FreeList>& list, const std::string& line);
+  Error cut(CURLcode result) const;
   Error error_of(CURLcode result) const;
   Error error(Errc code, std::string_view cause) const;
-  void resume();
+  void begin_progress();
   void on_deadline();
   void wake(bool is_alive);
 
@@ -105,7 +111,9 @@ class CurlExchange final : public Transfer {
   bool has_response_ = false;
   bool broke_before_response_ = false;
   Timer deadline_;
-  MonotonicTime last_byte_;
+  // Since when how much of the body has come: begins anew with every 64 KiB, and when a pause ends.
+  MonotonicTime progress_since_;
+  size_t progress_ = 0;
   Completion<bool>* waiter_ = nullptr;  // one flow: head(), then read(); false = the transfer has gone
 };
 

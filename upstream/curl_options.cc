@@ -25,6 +25,7 @@ bool CurlExchange::set_headers() {
   // "Accept:" takes away curl's own "Accept: */*".
   add(request_.accept.empty() ? "Accept:" : "Accept: " + request_.accept);
   add("Accept-Encoding: identity");
+  if (!request_.span.is_whole()) add("Range: " + request_.span.range());
   if (!request_.authorization.is_empty()) {
     std::string line = "Authorization: ";
     line += request_.authorization.reveal();
@@ -48,7 +49,8 @@ bool CurlExchange::set_look_up() {
 
 void CurlExchange::set_options() {
   CURL* easy = easy_.get();
-  constexpr long kBufferSize = 256 * 1024;
+  // What one callback may bring; of a bypass little, because there may be dozens in one turn of the loop.
+  long buffer_size = transfer_class() == TransferClass::bypass ? 64 * 1024L : 128 * 1024L;
   curl_easy_setopt(easy, CURLOPT_URL, request_.url.text().c_str());
   curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers_.get());
@@ -63,7 +65,7 @@ void CurlExchange::set_options() {
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
   curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
-  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, kBufferSize);
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, buffer_size);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, curl_error_);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, this);
 }

@@ -17,12 +17,12 @@ class EventLoop;
 
 namespace entrepot::upstream {
 
-/// What a transport needs to know of its upstream. The references outlive it.
+/// What a transport needs to know of its origin. The references outlive it.
 struct CurlOptions {
   std::string upstream;  // its name, for messages
   const ConnectPolicy& policy;
   const CaStore& ca;
-  TransferBudget& budget;    // shared by the upstream's transports on all loops
+  TransferBudget& budget;    // shared by the origin's transports on all loops
   Resolver& resolver;        // of the transport's loop
   bool allows_http = false;  // the configured url is http
   std::string proxy;         // "" = none, "env" = the environment's, else a URL
@@ -30,6 +30,7 @@ struct CurlOptions {
   Duration header_timeout{30'000};
   Duration stall_timeout{60'000};
   Counter refused_connections;  // by the policy
+  Counter received_bytes;       // of bodies
   Counter overloads;            // requests that were turned away because too many wait
 };
 

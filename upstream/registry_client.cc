@@ -4,11 +4,14 @@
 #include <utility>
 
 #include "upstream/body.h"
+#include "upstream/content_range.h"
+#include "upstream/link.h"
 
 namespace entrepot::upstream {
 namespace {
 
 constexpr size_t kMaxManifest = 4 * 1024 * 1024;
+constexpr size_t kMaxListing = 8 * 1024 * 1024;
 constexpr size_t kMaxErrorBody = 64 * 1024;
 
 // Indexes first and no wildcard: Docker Hub gives a child manifest, or a schema 1 one, for other lists.
@@ -35,12 +38,27 @@ bool is_head_refused(const Result<Answer>& answer) {
   return status == 401 || status == 403 || status == 405 || status == 501;
 }
 
+// 400 and 501: storages that do not know it, or not this form of it. 416: the blob is shorter than we think.
+bool is_range_refused(int status) { return status == 400 || status == 416 || status == 501; }
+
+// How registries say that they have no referrers API, or (Quay) that they do not know the subject.
+bool has_no_referrers(const ResponseHead& head) {
+  bool is_page = media_type_of(head) == "text/html";  // of a log-in: Artifact Registry redirects there
+  return head.status == 400 || head.status == 404 || head.status == 405 || head.status == 501 || is_page;
+}
+
 // The body of a blob, as Registry promises it.
 class TransferBody final : public BlobBody {
  public:
-  TransferBody(Answer answer, std::string prefix) : answer_(std::move(answer)), prefix_(std::move(prefix)) {}
+  struct Place {
+    uint64_t begin = 0;
+    std::optional<uint64_t> size;
+  };
+  TransferBody(Answer answer, std::string prefix, Place place)
+      : answer_(std::move(answer)), prefix_(std::move(prefix)), place_(place) {}
 
-  std::optional<uint64_t> size() const override { return answer_.head.content_length; }
+  std::optional<uint64_t> size() const override { return place_.size; }
+  uint64_t begin() const override { return place_.begin; }
   Task<Result<std::string>> read() override {
     std::string prefix = prefix_;  // the body may go while we wait
     Result<std::string> chunk = co_await answer_.transfer->read();
@@ -51,19 +69,17 @@ class TransferBody final : public BlobBody {
  private:
   Answer answer_;
   std::string prefix_;
+  Place place_;
 };
 
 }  // namespace
 
-RegistryClient::RegistryClient(const Upstream& upstream, EventLoop& loop, Transport& transport,
-                               Tokens& tokens, CredentialSource& credentials)
-    : upstream_(upstream),
-      loop_(loop),
-      requester_(upstream, transport),
-      authorizer_(upstream, tokens, credentials) {}
+RegistryClient::RegistryClient(const Origin& origin, EventLoop& loop, Transport& transport, Tokens& tokens,
+                               CredentialSource& credentials)
+    : origin_(origin), loop_(loop), requester_(origin, transport), authorizer_(origin, tokens, credentials) {}
 
 std::string RegistryClient::full_name(const std::string& repository) const {
-  bool is_short = upstream_.settings.adds_library && repository.find('/') == std::string::npos;
+  bool is_short = origin_.settings.adds_library && repository.find('/') == std::string::npos;
   return is_short ? "library/" + repository : repository;
 }
 
@@ -72,18 +88,39 @@ Ask RegistryClient::manifest_ask(Method method, const std::string& repository,
   std::string name = full_name(repository);
   std::string text = to_text(reference);
   std::string path = "/v2/" + name + "/manifests/" + text;
-  return Ask{method,          RequestKind::manifest, std::move(name),
-             std::move(text), std::move(path),       kManifestTypes};
+  return Ask{.method = method,
+             .kind = RequestKind::manifest,
+             .repository = std::move(name),
+             .reference = std::move(text),
+             .path = std::move(path),
+             .accept = kManifestTypes};
 }
 
 Ask RegistryClient::blob_ask(Method method, const std::string& repository, const Digest& digest) const {
   std::string name = full_name(repository);
   std::string path = "/v2/" + name + "/blobs/" + digest.text();
-  return Ask{method, RequestKind::blob, std::move(name), digest.text(), std::move(path), "*/*"};
+  return Ask{.method = method,
+             .kind = RequestKind::blob,
+             .repository = std::move(name),
+             .reference = digest.text(),
+             .path = std::move(path),
+             .accept = "*/*"};
+}
+
+Ask RegistryClient::listing_ask(const ListingRequest& request) const {
+  std::string name = full_name(request.repository);
+  std::string end = request.subject ? "/referrers/" + request.subject->text() : std::string("/tags/list");
+  std::string path = "/v2/" + name + end + (request.query.empty() ? "" : "?" + request.query);
+  return Ask{.method = Method::get,
+             .kind = RequestKind::listing,
+             .repository = std::move(name),
+             .reference = request.subject ? request.subject->text() : std::string("tags"),
+             .path = std::move(path),
+             .accept = request.subject ? "application/vnd.oci.image.index.v1+json" : "application/json"};
 }
 
 Error RegistryClient::error(const Ask& ask, Errc code, std::string_view cause) const {
-  return Error{code, upstream_.settings.name + ": " + ask.what() + ": " + std::string(cause)};
+  return Error{code, origin_.name + ": " + ask.what() + ": " + std::string(cause)};
 }
 
 Task<Result<Answer>> RegistryClient::ask(const Ask& ask) {
@@ -105,14 +142,17 @@ Task<Result<Answer>> RegistryClient::ask(const Ask& ask) {
   co_return fail(std::move(pass).error());
 }
 
-Task<Result<Answer>> RegistryClient::ask_for_content(const Ask& ask) {
+Task<Result<Answer>> RegistryClient::ask_from(Ask& ask) {
   Result<Answer> answer = co_await this->ask(ask);
-  if (!answer) co_return fail(std::move(answer).error());
-  co_return co_await content_of(ask, std::move(*answer));
+  if (ask.span.is_whole() || !answer || !is_range_refused(answer->head.status)) co_return answer;
+  answer->transfer.reset();
+  ask.span = {};
+  co_return co_await this->ask(ask);
 }
 
 Task<Result<Answer>> RegistryClient::content_of(const Ask& ask, Answer answer) {
-  if (answer.head.status != 200) {
+  bool is_content = answer.head.status == 200 || (answer.head.status == 206 && !ask.span.is_whole());
+  if (!is_content) {
     Error error = co_await refusal(ask, answer);
     co_return fail(std::move(error));
   }
@@ -143,7 +183,9 @@ Task<Error> RegistryClient::refusal(const Ask& ask, Answer& answer) {
   }
   if (status == 401 || status == 403) co_return error(ask, Errc::denied, cause);
   if (status != 404) co_return error(ask, Errc::upstream_failed, cause);
-  Errc unknown = ask.kind == RequestKind::blob ? Errc::blob_unknown : Errc::manifest_unknown;
+  Errc unknown = Errc::manifest_unknown;
+  if (ask.kind == RequestKind::blob) unknown = Errc::blob_unknown;
+  if (ask.kind == RequestKind::listing) unknown = Errc::name_unknown;
   if (ask.method == Method::head) co_return error(ask, unknown, cause);
   Transfer& body = *answer.transfer;
   Result<std::string> text = co_await read_whole(body, kMaxErrorBody);
@@ -189,14 +231,17 @@ Task<Result<ManifestHead>> RegistryClient::head_by_get(std::string repository, R
 
 Task<Result<ManifestBody>> RegistryClient::get_manifest(std::string repository, Reference reference) {
   const Ask ask = manifest_ask(Method::get, repository, reference);
-  Result<Answer> answer = co_await ask_for_content(ask);
+  Result<Answer> answer = co_await this->ask(ask);
   if (!answer) co_return fail(std::move(answer).error());
-  Transfer& transfer = *answer->transfer;
-  Result<std::string> bytes = co_await read_whole(transfer, kMaxManifest);
+  Result<Answer> content = co_await content_of(ask, std::move(*answer));
+  if (!content) co_return fail(std::move(content).error());
+  Transfer& transfer = *content->transfer;
+  uint64_t expected = content->head.content_length.value_or(0);
+  Result<std::string> bytes = co_await read_whole(transfer, kMaxManifest, expected);
   if (!bytes) co_return fail(error(ask, bytes.error().code, bytes.error().message));
   ManifestBody body;
   body.bytes = std::move(*bytes);
-  body.media_type = media_type_of(answer->head);
+  body.media_type = media_type_of(content->head);
   co_return body;
 }
 
@@ -215,19 +260,51 @@ Task<Result<BlobHead>> RegistryClient::head_blob(std::string repository, Digest 
 }
 
 Task<Result<BlobHead>> RegistryClient::blob_head_by_get(std::string repository, Digest digest) {
-  Result<std::unique_ptr<BlobBody>> body = co_await get_blob(std::move(repository), std::move(digest));
+  BlobRequest request{std::move(repository), std::move(digest)};
+  Result<std::unique_ptr<BlobBody>> body = co_await get_blob(std::move(request));
   if (!body) co_return fail(std::move(body).error());
   BlobHead head{(*body)->size()};
   co_return head;
 }
 
-Task<Result<std::unique_ptr<BlobBody>>> RegistryClient::get_blob(std::string repository, Digest digest) {
-  const Ask ask = blob_ask(Method::get, repository, digest);
-  Result<Answer> answer = co_await ask_for_content(ask);
+Task<Result<std::unique_ptr<BlobBody>>> RegistryClient::get_blob(BlobRequest request) {
+  Ask ask = blob_ask(Method::get, request.repository, request.digest);
+  ask.span = {request.from, request.until};
+  ask.is_bypass = request.is_bypass;
+  Result<Answer> answer = co_await ask_from(ask);
   if (!answer) co_return fail(std::move(answer).error());
-  std::string prefix = upstream_.settings.name + ": " + ask.what() + ": ";
-  std::unique_ptr<BlobBody> body = std::make_unique<TransferBody>(std::move(*answer), std::move(prefix));
-  co_return body;
+  Result<Answer> content = co_await content_of(ask, std::move(*answer));
+  if (!content) co_return fail(std::move(content).error());
+  co_return body_of(ask, std::move(*content));
+}
+
+Task<Result<ListingPage>> RegistryClient::list(ListingRequest request) {
+  const Ask ask = listing_ask(request);
+  Result<Answer> answer = co_await this->ask(ask);
+  if (!answer) co_return fail(std::move(answer).error());
+  if (request.subject && has_no_referrers(answer->head))
+    co_return fail(error(ask, Errc::manifest_unknown, "the registry does not list referrers"));
+  Result<Answer> content = co_await content_of(ask, std::move(*answer));
+  if (!content) co_return fail(std::move(content).error());
+  Transfer& transfer = *content->transfer;
+  uint64_t expected = content->head.content_length.value_or(0);
+  Result<std::string> bytes = co_await read_whole(transfer, kMaxListing, expected);
+  if (!bytes) co_return fail(error(ask, bytes.error().code, bytes.error().message));
+  ListingPage page;
+  page.bytes = std::move(*bytes);
+  page.next_query = next_query_of(content->head);
+  co_return page;
+}
+
+Result<std::unique_ptr<BlobBody>> RegistryClient::body_of(const Ask& ask, Answer answer) const {
+  TransferBody::Place place{0, answer.head.content_length};
+  if (answer.head.status == 206) {
+    place = {ask.span.from, total_of(answer.head, ask.span)};
+    if (!place.size)
+      return fail(error(ask, Errc::upstream_failed, "a 206 with another range than asked for"));
+  }
+  std::string prefix = origin_.name + ": " + ask.what() + ": ";
+  return std::make_unique<TransferBody>(std::move(answer), std::move(prefix), place);
 }
 
 }  // namespace entrepot::upstream

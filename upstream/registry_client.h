@@ -5,35 +5,39 @@
 
 #include "base/loop/event_loop.h"
 #include "upstream/authorizer.h"
+#include "upstream/origin.h"
 #include "upstream/registry.h"
 #include "upstream/requester.h"
-#include "upstream/upstream.h"
 
 namespace entrepot::upstream {
 
-/// The Registry over a Transport: what to ask, with which pass, and what the answers mean. One per upstream
-/// and loop.
-class RegistryClient final : public Registry {
+/// One origin as a Registry has it: what to ask over a Transport, with which pass, and what the answers mean.
+/// One per origin and loop; its functions are Registry's, for this origin alone.
+class RegistryClient {
  public:
-  RegistryClient(const Upstream& upstream, EventLoop& loop, Transport& transport, Tokens& tokens,
+  RegistryClient(const Origin& origin, EventLoop& loop, Transport& transport, Tokens& tokens,
                  CredentialSource& credentials);
 
-  const Settings& settings() const override { return upstream_.settings; }
-  Task<Result<ManifestHead>> head_manifest(std::string repository, Reference reference) override;
-  Task<Result<ManifestBody>> get_manifest(std::string repository, Reference reference) override;
-  Task<Result<BlobHead>> head_blob(std::string repository, Digest digest) override;
-  Task<Result<std::unique_ptr<BlobBody>>> get_blob(std::string repository, Digest digest) override;
+  Task<Result<ManifestHead>> head_manifest(std::string repository, Reference reference);
+  Task<Result<ManifestBody>> get_manifest(std::string repository, Reference reference);
+  Task<Result<BlobHead>> head_blob(std::string repository, Digest digest);
+  /// `request.origin` says nothing here.
+  Task<Result<std::unique_ptr<BlobBody>>> get_blob(BlobRequest request);
+  Task<Result<ListingPage>> list(ListingRequest request);
 
  private:
   Ask manifest_ask(Method method, const std::string& repository, const Reference& reference) const;
   Ask blob_ask(Method method, const std::string& repository, const Digest& digest) const;
+  Ask listing_ask(const ListingRequest& request) const;
   std::string full_name(const std::string& repository) const;
 
   /// Sends it until the registry has what it wants to see, or says no for good (a 401 is `denied` then).
   Task<Result<Answer>> ask(const Ask& ask);
-  /// A 200 whose body is what it seems to be.
-  Task<Result<Answer>> ask_for_content(const Ask& ask);
+  /// As ask; a Range that is refused is taken out of `ask`, which is then sent again.
+  Task<Result<Answer>> ask_from(Ask& ask);
+  /// A 200, or the 206 that was asked for, whose body is what it seems to be.
   Task<Result<Answer>> content_of(const Ask& ask, Answer answer);
+  Result<std::unique_ptr<BlobBody>> body_of(const Ask& ask, Answer answer) const;
   Status check_content(const Ask& ask, const ResponseHead& head) const;
   /// What another status than 200 means; may read the error's body.
   Task<Error> refusal(const Ask& ask, Answer& answer);
@@ -41,7 +45,7 @@ class RegistryClient final : public Registry {
   Task<Result<BlobHead>> blob_head_by_get(std::string repository, Digest digest);
   Error error(const Ask& ask, Errc code, std::string_view cause) const;
 
-  const Upstream& upstream_;
+  const Origin& origin_;
   EventLoop& loop_;
   Requester requester_;
   Authorizer authorizer_;

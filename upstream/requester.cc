@@ -11,10 +11,16 @@ bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+TransferClass class_of(const Ask& ask) {
+  if (ask.kind != RequestKind::blob || ask.method != Method::get) return TransferClass::brief;
+  return ask.is_bypass ? TransferClass::bypass : TransferClass::bulk;
+}
+
 TransportRequest request_for(const Ask& ask, const Url& url, const Secret& authorization,
                              bool on_fresh_connection) {
-  bool is_bulk = ask.kind == RequestKind::blob && ask.method == Method::get;
-  TransportRequest request{ask.method, url, ask.accept, authorization, on_fresh_connection, is_bulk};
+  TransportRequest request{ask.method, url, ask.accept, authorization, on_fresh_connection};
+  request.transfer_class = class_of(ask);
+  request.span = ask.span;
   return request;
 }
 
@@ -25,7 +31,7 @@ std::string Ask::what() const {
 }
 
 Task<Result<Answer>> Requester::ask(const Ask& ask, Secret authorization) {
-  Result<Url> url = Url::parse(upstream_.settings.url + ask.path);
+  Result<Url> url = Url::parse(origin_.settings.url + ask.path);
   if (!url) co_return entrepot::fail(named(ask, url.error()));
   bool is_elsewhere = false;
   for (int hop = 0;; ++hop) {
@@ -38,21 +44,21 @@ Task<Result<Answer>> Requester::ask(const Ask& ask, Secret authorization) {
     Result<Url> next = next_hop(*url, answer->head);
     if (next && hop == kMaxHops) next = entrepot::fail(Errc::policy_refused, "more than five redirects");
     if (!next) {
-      upstream_.metrics.redirects_refused.add();
+      origin_.metrics.redirects_refused.add();
       co_return entrepot::fail(named(ask, next.error()));
     }
-    if (!next->has_same_origin(upstream_.base)) is_elsewhere = true;
+    if (!next->has_same_origin(origin_.base)) is_elsewhere = true;
     url = std::move(next);
   }
 }
 
 Task<Result<Answer>> Requester::send(const Ask& ask, Url url, Secret authorization) {
   for (bool is_again = false;; is_again = true) {
-    upstream_.logger.debug("upstream {}: {} {}", upstream_.settings.name,
-                           ask.method == Method::get ? "GET" : "HEAD", url.text_without_query());
+    origin_.logger.debug("upstream {}: {} {}", origin_.name, ask.method == Method::get ? "GET" : "HEAD",
+                         url.text_without_query());
     std::unique_ptr<Transfer> transfer = transport_.start(request_for(ask, url, authorization, is_again));
     Result<ResponseHead> head = co_await transfer->head();
-    upstream_.metrics.count_request(ask.kind, head ? head->status : 0);
+    origin_.metrics.count_request(ask.kind, head ? head->status : 0);
     if (head) {
       Answer answer{std::move(transfer), std::move(*head), false};
       co_return answer;
@@ -72,7 +78,7 @@ Result<Url> Requester::next_hop(const Url& from, const ResponseHead& head) {
 }
 
 Error Requester::named(const Ask& ask, const Error& error) const {
-  return Error{error.code, upstream_.settings.name + ": " + ask.what() + ": " + error.message,
+  return Error{error.code, origin_.name + ": " + ask.what() + ": " + error.message,
                error.retry_after_seconds};
 }
 

@@ -1,13 +1,15 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "base/result.h"
 #include "base/secret.h"
 #include "base/task/task.h"
+#include "upstream/byte_span.h"
+#include "upstream/origin.h"
 #include "upstream/transport.h"
-#include "upstream/upstream.h"
 
 namespace entrepot::upstream {
 
@@ -19,6 +21,8 @@ struct Ask {
   std::string reference;  // tag or digest
   std::string path;       // "/v2/…", below the configured url
   std::string accept;
+  ByteSpan span{};         // not the whole: asked for by Range
+  bool is_bypass = false;  // of a blob: streamed to one client, at his pace
 
   /// "library/alpine:3" or "library/alpine@sha256:…", for messages.
   std::string what() const;
@@ -34,10 +38,10 @@ struct Answer {
 /// Sends a request and follows its redirects by hand: at most five, 301, 302, 303, 307 and 308, never from
 /// https to http. Authorization goes to the registry's own origin (scheme, host and port), and is dropped for
 /// good with the first redirect to another. A request whose connection breaks before the first byte of a
-/// response is sent once more, on a fresh connection. One per upstream and loop.
+/// response is sent once more, on a fresh connection. One per origin and loop.
 class Requester {
  public:
-  Requester(const Upstream& upstream, Transport& transport) : upstream_(upstream), transport_(transport) {}
+  Requester(const Origin& origin, Transport& transport) : origin_(origin), transport_(transport) {}
 
   /// Errors: those of the transport; policy_refused for a redirect that is not followed. All name upstream
   /// and object.
@@ -48,7 +52,7 @@ class Requester {
   static Result<Url> next_hop(const Url& from, const ResponseHead& head);
   Error named(const Ask& ask, const Error& error) const;
 
-  const Upstream& upstream_;
+  const Origin& origin_;
   Transport& transport_;
 };
 

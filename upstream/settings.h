@@ -17,7 +17,9 @@ enum class Auth { automatic, anonymous, basic };  // ecr comes with ECR
 struct Settings {
   std::string name;  // "docker.io"
   std::vector<std::string> aliases;
-  std::string url;  // base URL, no trailing slash; may carry a path prefix
+  std::string url;                   // base URL, no trailing slash; may carry a path prefix
+  std::vector<std::string> mirrors;  // further base URLs, tried in order, asked without our credential
+  std::vector<std::string> hosts;    // Host headers that select it: host[:port]
   bool is_default = false;
   bool adds_library = false;  // Docker Hub: one-component names get `library/`
   Auth auth = Auth::automatic;

@@ -14,8 +14,7 @@ constexpr size_t kMaxTokenAnswer = 1024 * 1024;
 constexpr size_t kMaxParameter = 4 * 1024;
 
 TransportRequest request_for(Url url, Secret authorization) {
-  TransportRequest request{Method::get, std::move(url), "application/json", std::move(authorization),
-                           false,       false};
+  TransportRequest request{Method::get, std::move(url), "application/json", std::move(authorization)};
   return request;
 }
 
@@ -64,21 +63,21 @@ Task<Result<Token>> TokenKeeper::get(TokenWish wish) {
   Result<Token> token = co_await fetch(wish);
   std::vector<Waiter*> waiters = std::move(fetching_.extract(wish.scope).mapped());
   for (Waiter* waiter : waiters) waiter->complete(token);
-  (token ? upstream_.metrics.tokens_granted : upstream_.metrics.tokens_failed).add();
+  (token ? origin_.metrics.tokens_granted : origin_.metrics.tokens_failed).add();
   co_return token;
 }
 
 Result<Url> TokenKeeper::realm_of(const TokenWish& wish) const {
-  const std::string& name = upstream_.settings.name;
+  const std::string& name = origin_.name;
   if (wish.realm.size() + wish.service.size() + wish.requested_scope.size() > kMaxParameter)
     return entrepot::fail(Errc::policy_refused, name + ": a challenge that is too long");
   Result<Url> realm = Url::parse(wish.realm);
   if (!realm)
     return entrepot::fail(Errc::policy_refused, name + ": the challenge's realm: " + realm.error().message);
-  RealmTrust trust = judge_realm(upstream_.base, *realm, upstream_.trusted_realms);
+  RealmTrust trust = judge_realm(origin_.base, *realm, origin_.trusted_realms);
   if (trust == RealmTrust::refused)
     return entrepot::fail(Errc::policy_refused, name + ": the realm " + realm->authority() + " is not https");
-  if (trust == RealmTrust::anonymous && has_credential(upstream_.settings))
+  if (trust == RealmTrust::anonymous && has_credential(origin_.settings))
     return entrepot::fail(Errc::policy_refused,
                           name + ": the realm " + realm->authority() + " is not trusted with the credential");
   return realm;
@@ -87,25 +86,25 @@ Result<Url> TokenKeeper::realm_of(const TokenWish& wish) const {
 Task<Result<Token>> TokenKeeper::fetch(const TokenWish& wish) {
   Result<Url> realm = realm_of(wish);
   if (!realm) {
-    upstream_.metrics.realms_rejected.add();
+    origin_.metrics.realms_rejected.add();
     co_return entrepot::fail(realm.error());
   }
   Secret authorization;
-  if (has_credential(upstream_.settings)) {
+  if (has_credential(origin_.settings)) {
     Result<Secret> basic = co_await credentials_.basic();
     if (!basic) co_return entrepot::fail(basic.error());
     authorization = std::move(*basic);
   }
-  const std::string prefix = upstream_.settings.name + ": token service " + realm->authority() + ": ";
+  const std::string prefix = origin_.name + ": token service " + realm->authority() + ": ";
   Result<Url> url =
       token_url(*realm, wish.service, wish.requested_scope.empty() ? wish.scope : wish.requested_scope);
   if (!url) co_return entrepot::fail(url.error().code, prefix + url.error().message);
 
-  upstream_.logger.debug("upstream {}: GET {}", upstream_.settings.name, url->text_without_query());
+  origin_.logger.debug("upstream {}: GET {}", origin_.name, url->text_without_query());
   std::unique_ptr<Transfer> transfer =
       transport_.start(request_for(std::move(*url), std::move(authorization)));
   Result<ResponseHead> head = co_await transfer->head();
-  upstream_.metrics.count_request(RequestKind::token, head ? head->status : 0);
+  origin_.metrics.count_request(RequestKind::token, head ? head->status : 0);
   if (!head) co_return entrepot::fail(head.error().code, prefix + head.error().message);
   if (head->status != 200) co_return entrepot::fail(refusal(*head, *realm));
   Transfer& body = *transfer;
@@ -119,13 +118,13 @@ Task<Result<Token>> TokenKeeper::fetch(const TokenWish& wish) {
 }
 
 Error TokenKeeper::refusal(const ResponseHead& head, const Url& realm) const {
-  Error error{Errc::upstream_failed, upstream_.settings.name + ": token service " + realm.authority() +
+  Error error{Errc::upstream_failed, origin_.name + ": token service " + realm.authority() +
                                          " answered with status " + std::to_string(head.status)};
   if (head.status == 429) {
     error.code = Errc::upstream_rate_limited;
     error.retry_after_seconds = retry_after_seconds(head, loop_.clock().wall());
   } else if (head.status == 401 || head.status == 403) {
-    error.code = has_credential(upstream_.settings) ? Errc::upstream_refused_credential : Errc::denied;
+    error.code = has_credential(origin_.settings) ? Errc::upstream_refused_credential : Errc::denied;
   }
   return error;
 }

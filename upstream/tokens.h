@@ -16,8 +16,8 @@
 #include "base/task/completion.h"
 #include "base/task/task.h"
 #include "upstream/credentials.h"
+#include "upstream/origin.h"
 #include "upstream/transport.h"
-#include "upstream/upstream.h"
 
 namespace entrepot::upstream {
 
@@ -37,14 +37,14 @@ struct TokenWish {
   uint64_t refused_serial = 0;  // a token that the registry did not take: not that one again
 };
 
-/// One loop's share of an upstream's tokens: the scopes whose home this loop is. Loop's thread only. At most
+/// One loop's share of an origin's tokens: the scopes whose home this loop is. Loop's thread only. At most
 /// kMaxTokens; the one that ends first makes room. A wish whose token is being fetched shares that fetch.
 class TokenKeeper {
  public:
   static constexpr size_t kMaxTokens = 4096;
 
-  TokenKeeper(const Upstream& upstream, EventLoop& loop, Transport& transport, CredentialSource& credentials)
-      : upstream_(upstream), loop_(loop), transport_(transport), credentials_(credentials) {}
+  TokenKeeper(const Origin& origin, EventLoop& loop, Transport& transport, CredentialSource& credentials)
+      : origin_(origin), loop_(loop), transport_(transport), credentials_(credentials) {}
 
   /// The kept token, when there is one that still holds.
   Task<std::optional<Token>> known(std::string scope);
@@ -67,7 +67,7 @@ class TokenKeeper {
   void keep(const std::string& scope, const Token& token, Duration lifetime);
   Error refusal(const ResponseHead& head, const Url& realm) const;
 
-  const Upstream& upstream_;
+  const Origin& origin_;
   EventLoop& loop_;
   Transport& transport_;
   CredentialSource& credentials_;
@@ -76,8 +76,7 @@ class TokenKeeper {
   uint64_t next_serial_ = 1;
 };
 
-/// An upstream's tokens as a flow on one loop sees them: asks the home of the scope. One per upstream and
-/// loop.
+/// An origin's tokens as a flow on one loop sees them: asks the home of the scope. One per origin and loop.
 class Tokens {
  public:
   struct Home {

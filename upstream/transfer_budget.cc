@@ -15,7 +15,8 @@ struct TransferBudget::Member {
 
 TransferBudget::TransferBudget(size_t limit)
     : limit_(std::max<size_t>(limit, 1)),
-      bulk_limit_(limit_ == 1 ? 1 : limit_ - std::max<size_t>(limit_ / 8, 1)) {}
+      blob_limit_(limit_ == 1 ? 1 : limit_ - std::max<size_t>(limit_ / 8, 1)),
+      bypass_limit_(std::max<size_t>(blob_limit_ / 2, 1)) {}
 
 TransferBudget::~TransferBudget() = default;
 
@@ -31,16 +32,22 @@ bool TransferBudget::take_one(std::atomic<size_t>& count, size_t limit) {
   return false;
 }
 
-bool TransferBudget::try_take(bool is_bulk) {
-  if (is_bulk && !take_one(bulk_, bulk_limit_)) return false;
-  if (take_one(running_, limit_)) return true;
-  if (is_bulk) --bulk_;
+bool TransferBudget::try_take(TransferClass transfer_class) {
+  bool is_blob = transfer_class != TransferClass::brief;
+  bool is_bypass = transfer_class == TransferClass::bypass;
+  if (is_bypass && !take_one(bypasses_, bypass_limit_)) return false;
+  if (!is_blob || take_one(blobs_, blob_limit_)) {
+    if (take_one(running_, limit_)) return true;
+    if (is_blob) --blobs_;
+  }
+  if (is_bypass) --bypasses_;
   return false;
 }
 
-void TransferBudget::give_back(bool is_bulk) {
+void TransferBudget::give_back(TransferClass transfer_class) {
   --running_;
-  if (is_bulk) --bulk_;
+  if (transfer_class != TransferClass::brief) --blobs_;
+  if (transfer_class == TransferClass::bypass) --bypasses_;
   for (const auto& member : members_)
     if (member->is_waiting.load() && member->is_waiting.exchange(false))
       member->loop.post([target = member.get()] { target->try_again(); });

@@ -18,8 +18,10 @@ UpstreamMetrics::UpstreamMetrics(Metrics& metrics, const std::string& upstream)
                                           {{"upstream", upstream}})),
       overloads(metrics.counter("entrepot_upstream_overloads_total",
                                 "Requests turned away because too many wait for a connection",
-                                {{"upstream", upstream}})) {
-  for (const char* kind : {"manifest", "blob", "token"})
+                                {{"upstream", upstream}})),
+      received_bytes(metrics.counter("entrepot_upstream_received_bytes_total",
+                                     "Bytes of bodies that came from upstreams", {{"upstream", upstream}})) {
+  for (const char* kind : {"manifest", "blob", "token", "listing"})
     for (const char* status : {"2xx", "3xx", "4xx", "5xx", "none"})
       requests_.push_back(metrics.counter("entrepot_upstream_requests_total", "Requests sent to upstreams",
                                           {{"upstream", upstream}, {"kind", kind}, {"status", status}}));

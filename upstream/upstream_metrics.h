@@ -8,9 +8,9 @@
 
 namespace entrepot::upstream {
 
-enum class RequestKind { manifest, blob, token };
+enum class RequestKind { manifest, blob, token, listing };
 
-/// The counters of one upstream, made once and shared by all loops.
+/// The counters of one upstream, made once and shared by its origins and all loops. A value.
 class UpstreamMetrics {
  public:
   UpstreamMetrics(Metrics& metrics, const std::string& upstream);
@@ -24,6 +24,7 @@ class UpstreamMetrics {
   Counter redirects_refused;
   Counter connections_refused;
   Counter overloads;
+  Counter received_bytes;
 
  private:
   static constexpr size_t kClasses = 5;

@@ -4,8 +4,14 @@
 
 #include "base/check.h"
 #include "base/loop/stall_watch.h"
+#include "base/loop/timer_queue.h"
 
 namespace entrepot {
+namespace {
+
+constexpr std::chrono::milliseconds kMailTime{3};
+
+}  // namespace
 
 EventLoop::EventLoop(int index, const Clock& clock, Logger& logger, Metrics& metrics)
     : index_(index),
@@ -15,13 +21,14 @@ EventLoop::EventLoop(int index, const Clock& clock, Logger& logger, Metrics& met
       stall_watch_(std::make_unique<StallWatch>(index, logger, metrics)) {
   CHECK(uv_loop_init(uv_.get()) == 0);
   uv_->data = this;
+  timers_ = std::make_unique<TimerQueue>(*this);
 
   wake_ = new uv_async_t;
   wake_->data = this;
   CHECK(uv_async_init(uv_.get(), wake_, [](uv_async_t* handle) {
           auto* loop = static_cast<EventLoop*>(handle->data);
-          Callback callback(*loop, "mailbox");
           loop->take_mail();
+          loop->timers_->fire_due();
         }) == 0);
 
   before_poll_ = new uv_prepare_t;
@@ -34,6 +41,7 @@ EventLoop::EventLoop(int index, const Clock& clock, Logger& logger, Metrics& met
 }
 
 EventLoop::~EventLoop() {
+  timers_.reset();
   uv_close(reinterpret_cast<uv_handle_t*>(wake_),
            [](uv_handle_t* handle) { delete reinterpret_cast<uv_async_t*>(handle); });
   uv_close(reinterpret_cast<uv_handle_t*>(before_poll_),
@@ -60,8 +68,23 @@ void EventLoop::post(Job job) {
   if (mail_.post(std::move(job))) uv_async_send(wake_);
 }
 
+// While a thread waits for the processor its mail piles up. What does not fit into this iteration's share
+// comes after the next poll, so that sockets and timers get their turn.
 void EventLoop::take_mail() {
-  mail_.drain([](Job&& job) { job(); });
+  Callback callback(*this, "mailbox");
+  mail_.drain([this](Job&& job) { taken_mail_.push_back(std::move(job)); });
+  MonotonicTime until = std::chrono::steady_clock::now() + kMailTime;
+  while (!taken_mail_.empty()) {
+    Job job = std::move(taken_mail_.front());
+    taken_mail_.pop_front();
+    jobs_begun_.store(jobs_begun() + 1, std::memory_order_relaxed);
+    job();
+    ready_.drain();
+    if (!taken_mail_.empty() && std::chrono::steady_clock::now() > until) {
+      uv_async_send(wake_);
+      return;
+    }
+  }
 }
 
 void EventLoop::spawn(Task<void> flow) {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -20,6 +22,7 @@ struct uv_prepare_s;
 namespace entrepot {
 
 class StallWatch;
+class TimerQueue;
 
 /// One libuv loop and its thread. Everything that belongs to a loop (connections, transfers, timers, flows,
 /// its share of the fills) is touched by its thread alone; other threads `post` to it.
@@ -42,8 +45,11 @@ class EventLoop {
   /// end.
   void stop();
 
-  /// Any thread: `job` runs on the loop's thread, after what this thread posted before. Never blocks.
+  /// Any thread: `job` runs on the loop's thread, after what this thread posted before. Never blocks. When
+  /// the mail is done, so are the timers that are due by the Clock.
   void post(Job job);
+  /// Any thread: how many posted jobs have been begun. A test sees by it that nothing moves any more.
+  uint64_t jobs_begun() const { return jobs_begun_.load(std::memory_order_relaxed); }
 
   /// The loop's thread: starts a flow that nobody waits for.
   void spawn(Task<void> flow);
@@ -58,6 +64,8 @@ class EventLoop {
   Logger& logger() const { return logger_; }
   /// "libuv 1.44.2"
   static std::string library_version();
+  /// For Timer.
+  TimerQueue& timers() const { return *timers_; }
   /// For the wrappers in this folder and the curl driver.
   uv_loop_s* uv() const { return uv_.get(); }
 
@@ -89,7 +97,10 @@ class EventLoop {
   uv_async_s* wake_ = nullptr;
   uv_prepare_s* before_poll_ = nullptr;
   std::unique_ptr<StallWatch> stall_watch_;
+  std::unique_ptr<TimerQueue> timers_;
   Mailbox<Job> mail_;
+  std::deque<Job> taken_mail_;           // out of the box, in its order
+  std::atomic<uint64_t> jobs_begun_{0};  // written by the loop's thread alone
   ReadyQueue ready_;
   std::atomic<std::thread::id> thread_;
   bool in_callback_ = false;

@@ -8,7 +8,7 @@
 namespace entrepot {
 
 static_assert(PollWatch::kReadable == UV_READABLE && PollWatch::kWritable == UV_WRITABLE &&
-              PollWatch::kDisconnect == UV_DISCONNECT);
+              PollWatch::kDisconnect == UV_DISCONNECT && PollWatch::kErrors == UV_PRIORITIZED);
 
 struct PollWatch::Handle {
   uv_poll_t uv;

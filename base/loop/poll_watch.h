@@ -15,6 +15,7 @@ class PollWatch {
   static constexpr int kReadable = 1;
   static constexpr int kWritable = 2;
   static constexpr int kDisconnect = 4;  // the peer has gone; cheap to leave armed while sending
+  static constexpr int kErrors = 8;      // nothing but errors. Heard without one: urgent data, which is noise
 
   /// `on_ready(mask, is_error)` is called with what is so. It may destroy the watch. `name` is for the stall
   /// watch.

@@ -1,6 +1,7 @@
 #include "base/loop/stall_watch.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include <chrono>
@@ -39,6 +40,12 @@ StallWatch::Nanoseconds StallWatch::cpu_time() {
   return std::chrono::seconds(time.tv_sec) + Nanoseconds(time.tv_nsec);
 }
 
+StallWatch::Switches StallWatch::switches() {
+  rusage usage{};
+  getrusage(RUSAGE_THREAD, &usage);
+  return {usage.ru_nvcsw, usage.ru_minflt + usage.ru_majflt};
+}
+
 // The second number of schedstat: nanoseconds in which the thread could have run and had no processor.
 StallWatch::Nanoseconds StallWatch::time_in_run_queue() const {
   char text[128];
@@ -61,6 +68,7 @@ MonotonicTime StallWatch::callback_begins() {
   if (!has_woken_) {
     has_woken_ = true;
     queued_at_wake_ = time_in_run_queue();
+    switches_at_wake_ = switches();
     woke_at_ = std::chrono::steady_clock::now();
     cpu_at_wake_ = cpu_time();
     longest_ = {};
@@ -81,15 +89,21 @@ void StallWatch::before_poll() {
   if (!has_woken_) return;
   has_woken_ = false;
   Nanoseconds cpu = cpu_time() - cpu_at_wake_;
-  Nanoseconds slept = std::chrono::steady_clock::now() - woke_at_ - cpu;
+  Nanoseconds away = std::chrono::steady_clock::now() - woke_at_ - cpu;
+  if (cpu <= kLimit && away <= kLimit) return;
+  Switches now = switches();
+  long sleeps = now.voluntary - switches_at_wake_.voluntary;
   // Without schedstat (a restricted /proc) being preempted can't be told from sleeping, and only CPU time is
   // judged.
-  if (slept > kLimit)
-    slept = schedstat_.is_open() ? slept - (time_in_run_queue() - queued_at_wake_) : Nanoseconds(0);
+  bool can_tell = sleeps > 0 && schedstat_.is_open();
+  Nanoseconds slept = can_tell ? away - (time_in_run_queue() - queued_at_wake_) : Nanoseconds(0);
   if (cpu <= kLimit && slept <= kLimit) return;
   (cpu > kLimit ? cpu_stalls_ : blocking_stalls_).add();
-  logger_.warn("loop {} stalled: {} us of CPU, asleep for {} us; longest callback {} took {} us", loop_index_,
-               microseconds(cpu), microseconds(slept), longest_name_, microseconds(longest_));
+  logger_.warn(
+      "loop {} stalled: {} us of CPU, {} page faults, {} sleeps, asleep for {} us; longest callback {} took "
+      "{} us",
+      loop_index_, microseconds(cpu), now.page_faults - switches_at_wake_.page_faults, sleeps,
+      microseconds(slept), longest_name_, microseconds(longest_));
 }
 
 }  // namespace entrepot

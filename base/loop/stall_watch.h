@@ -8,9 +8,11 @@
 namespace entrepot {
 
 /// Sees when an event loop did not get back to its poll in time. An iteration is a stall when, between two
-/// polls, the thread used more than 10 ms of CPU time, or slept for more than 10 ms of its own accord: in a
-/// system call, for a lock, for a page (100 ms each under sanitizers). Being preempted, and waiting for the
-/// processor, is no stall: the kernel tells how long that was (/proc/thread-self/schedstat).
+/// polls, the thread used more than 10 ms of CPU time, or gave up the processor of its own accord, in a
+/// system call, for a lock, for a page, and was away for more than 10 ms (100 ms each under sanitizers).
+/// Being preempted and waiting for the processor is no stall, nor is what the hypervisor takes: the kernel
+/// tells how often the thread slept (getrusage) and how long it was runnable without running
+/// (/proc/thread-self/schedstat).
 ///
 /// Any sleep would be the stricter rule. But the allocator and the kernel's map of our address space have
 /// locks that another thread may hold for a moment, and be preempted meanwhile; on a busy machine that is
@@ -32,7 +34,12 @@ class StallWatch {
 
  private:
   using Nanoseconds = std::chrono::nanoseconds;
+  struct Switches {
+    long voluntary = 0;
+    long page_faults = 0;
+  };
   static Nanoseconds cpu_time();
+  static Switches switches();
   Nanoseconds time_in_run_queue() const;
 
   const int loop_index_;
@@ -44,6 +51,7 @@ class StallWatch {
   MonotonicTime woke_at_;
   Nanoseconds cpu_at_wake_{};
   Nanoseconds queued_at_wake_{};
+  Switches switches_at_wake_;
   const char* longest_name_ = "";
   MonotonicTime::duration longest_{};
 };

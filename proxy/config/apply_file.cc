@@ -45,6 +45,7 @@ class FileSource {
       else if (is_section(entry.section) && entry.section != "upstream")
         apply_entry(entry, "", draft_.settings);
     }
+    is_whole_ = document.is_whole;
     for (const Document::ListedTable& table : document.upstreams) apply_upstream(table);
   }
 
@@ -65,7 +66,8 @@ class FileSource {
     if (!parent.empty() && !is_section(parent)) return;
     std::vector<std::string> known;
     for (const Key& key : all_keys())
-      if (known.empty() || known.back() != key.section) known.emplace_back(key.section);
+      if (!key.section.empty() && (known.empty() || known.back() != key.section))
+        known.emplace_back(key.section);
     report_.add(table.at, table.section, "unknown table" + suggestion(table.section, known));
   }
 
@@ -90,7 +92,8 @@ class FileSource {
   Draft::Upstream& name_upstream(const Document::ListedTable& table, const Document::Entry* entry,
                                  Draft::Upstream& nameless) {
     if (entry == nullptr) {
-      report_.add(table.at, "upstream.name", "missing: every [[upstream]] needs a name");
+      // Of a broken file the name may be what could not be read.
+      if (is_whole_) report_.add(table.at, "upstream.name", "missing: every [[upstream]] needs a name");
       return nameless;
     }
     Checked name = entry->value ? check_value(key_of("upstream", "name"), *entry->value) : entry->value;
@@ -115,6 +118,7 @@ class FileSource {
 
   Draft& draft_;
   Report& report_;
+  bool is_whole_ = true;
 };
 
 }  // namespace

@@ -98,6 +98,11 @@ const std::array kGlobal = {
         "server", "drain_timeout",
         [](Config& c, const Value& v) { c.server.drain_timeout = sound(parse_duration(text_of(v))); },
         [](const Config& c) { return Value(format_duration(c.server.drain_timeout)); }},
+    Binding<Config>{"server.tls", "certificate",
+                    [](Config& c, const Value& v) { c.server.tls.certificate = text_of(v); },
+                    [](const Config& c) { return Value(c.server.tls.certificate); }},
+    Binding<Config>{"server.tls", "key", [](Config& c, const Value& v) { c.server.tls.key = text_of(v); },
+                    [](const Config& c) { return Value(c.server.tls.key); }},
     Binding<Config>{"control", "listen",
                     [](Config& c, const Value& v) {
                       c.control.listen = text_of(v).empty() ? ListenAddress() : address_of(text_of(v));
@@ -160,6 +165,8 @@ const std::array kUpstream = {
     text_binding<&Settings::name>("name"),
     list_binding<&Settings::aliases>("aliases"),
     text_binding<&Settings::url>("url"),
+    list_binding<&Settings::mirrors>("mirrors"),
+    list_binding<&Settings::hosts>("hosts"),
     Binding<Settings>{"upstream", "default",
                       [](Settings& s, const Value& v) { s.is_default = std::get<bool>(v); },
                       [](const Settings& s) { return Value(s.is_default); }},

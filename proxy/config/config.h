@@ -28,10 +28,16 @@ struct SizeLimit {
 };
 
 struct Config {
+  struct Tls {
+    std::string certificate;  // with `key`, or both empty: plain
+    std::string key;
+    bool is_on() const { return !certificate.empty(); }
+  };
   struct Server {
     std::vector<ListenAddress> listen;  // at least one
     int threads = 0;                    // 0 = one per core, at most 16
     Duration drain_timeout{60'000};
+    Tls tls;
   };
   struct Control {
     ListenAddress listen;  // always a unix socket

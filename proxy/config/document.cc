@@ -1,9 +1,13 @@
 #include "proxy/config/document.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 
 #include "proxy/config/toml_flaws.h"
+#include "proxy/config/toml_reason.h"
+#include "proxy/config/toml_statement.h"
 
 // Without exceptions toml++ gives a result instead; Debian's shared library is built with them, so this file
 // is the header-only build, in toml++'s own inline namespace for it. Its assertions are off: 3.3 asserts on
@@ -46,6 +50,14 @@ Checked value_of(const toml::node& node) {
   return wrong("must not be a date or time");
 }
 
+// As one name: [""] is not the top of the file, and ["server.tls"] not [server.tls].
+std::string spelt(std::string_view name) {
+  if (!name.empty() && name.find('.') == std::string_view::npos) return std::string(name);
+  std::string out = "\"";
+  for (char c : name) out += c == '.' ? std::string("\\u002E") : std::string(1, c);
+  return out + "\"";
+}
+
 // Flattens one parsed tree.
 class Flattener {
  public:
@@ -77,7 +89,7 @@ class Flattener {
   void child(const std::string& section, const toml::key& key, const toml::node& node,
              std::vector<Document::Entry>& entries) {
     if (const toml::table* table = node.as_table()) {
-      std::string name = section.empty() ? std::string(key.str()) : section + "." + std::string(key.str());
+      std::string name = (section.empty() ? "" : section + ".") + spelt(key.str());
       document_.tables.push_back({name, origin(key.source())});
       if (std::count(name.begin(), name.end(), '.') > 8) return;
       for (const auto& [inner, value] : *table) child(name, inner, value, entries);
@@ -91,86 +103,94 @@ class Flattener {
   Document& document_;
 };
 
-// The text's line `number` (from 1), without its end.
-struct Line {
-  size_t at = 0;
-  size_t size = 0;
+// Whether nothing stands in that line at that column or after it; toml++ counts characters, not bytes.
+bool is_line_end(std::string_view text, toml::source_position at) {
+  for (toml::source_index line = 1; line < at.line; ++line)
+    text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+  text = text.substr(0, text.find_first_of("\r\n"));
+  auto characters = std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; });
+  return static_cast<std::ptrdiff_t>(at.column) > characters;
+}
+
+// Takes out of a text what is wrong with its syntax, one thing after the other.
+class Mender {
+ public:
+  Mender(std::string text, const std::string& source, Report& report)
+      : left_(std::move(text)), source_(source), report_(report) {}
+
+  /// What can be read of the text; nullopt when there is more wrong with it than it is worth.
+  std::optional<toml::table> table() {
+    while (take_out_flaws()) {
+      toml::parse_result result = toml::parse(std::string_view(left_));
+      if (result) return std::move(result.table());
+      if (!take_out_error(result.error())) break;
+    }
+    return std::nullopt;
+  }
+  bool is_mended() const { return errors_ > 0; }
+
+ private:
+  // Each time anew: what a line that was taken out had quoted is not quoted any more.
+  bool take_out_flaws() {
+    std::vector<Statement> statements;
+    for (const Flaw& flaw : find_toml_flaws(left_)) {
+      Statement statement = likely_statement_at(left_, flaw.line);
+      if (!say(flaw.line, flaw.column, statement.key, std::string(flaw.reason))) return false;
+      statements.push_back(std::move(statement));
+    }
+    for (const Statement& statement : statements) take_out(left_, statement);
+    return true;
+  }
+
+  bool take_out_error(const toml::parse_error& error) {
+    toml::source_position at = error.source().begin;
+    std::string reason = toml_reason(error.description(), is_line_end(left_, at));
+    Statement statement = statement_at(left_, at.line);
+    bool is_here = statement.line == at.line || statement.line == 0;
+    if (!is_here) reason += fmt::format(" (noticed in line {})", at.line);
+    if (!say(is_here ? at.line : statement.line, is_here ? at.column : statement.column, statement.key,
+             std::move(reason)))
+      return false;
+    return take_out(left_, statement);
+  }
+
+  // False when it was one too many.
+  bool say(uint32_t line, uint32_t column, std::string key, std::string reason) {
+    if (++errors_ > kMaxSyntaxErrors) {
+      report_.add({source_, line, column}, "",
+                  "more is wrong with the syntax from here on; mend the rest first");
+      return false;
+    }
+    report_.add({source_, line, column}, std::move(key), std::move(reason));
+    return true;
+  }
+
+  std::string left_;
+  const std::string& source_;
+  Report& report_;
+  int errors_ = 0;
 };
-std::optional<Line> find_line(std::string_view text, uint32_t number) {
-  size_t at = 0;
-  for (uint32_t i = 1; i < number; ++i) {
-    at = text.find('\n', at);
-    if (at == std::string_view::npos) return std::nullopt;
-    ++at;
-  }
-  return Line{at, std::min(text.find('\n', at), text.size()) - at};
-}
 
-bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r") == std::string_view::npos; }
-bool is_header(std::string_view line) {
-  size_t first = line.find_first_not_of(" \t");
-  return first != std::string_view::npos && line[first] == '[';
-}
-
-void blank_out(std::string& text, Line line) {
-  std::fill_n(text.begin() + static_cast<std::ptrdiff_t>(line.at), line.size, ' ');
-}
-
-// Takes the line that toml++ stumbled over out of the text, and with a header all that belongs to it, so that
-// the rest can be read. False where what follows would make no sense: in the middle of a list, say.
-bool take_out(std::string& text, uint32_t number) {
-  std::optional<Line> line = find_line(text, number);
-  if (!line) return false;
-  std::string_view content = std::string_view(text).substr(line->at, line->size);
-  bool is_assignment = content.find('=') != std::string_view::npos &&
-                       content.find_first_of("[]{}") == std::string_view::npos &&
-                       content.find("\"\"\"") == std::string_view::npos &&
-                       content.find("'''") == std::string_view::npos;
-  bool was_header = is_header(content);
-  if (is_blank(content) || (!was_header && !is_assignment)) return false;
-  blank_out(text, *line);
-  while (was_header) {
-    line = find_line(text, ++number);
-    if (!line || is_header(std::string_view(text).substr(line->at, line->size))) break;
-    blank_out(text, *line);
-  }
-  return true;
-}
-
-// False when there were any.
-bool take_out_flaws(std::string& text, const std::string& source, Report& report) {
-  std::vector<Flaw> flaws = find_toml_flaws(text);
-  for (const Flaw& flaw : flaws) {
-    report.add({source, flaw.line, flaw.column}, "", std::string(flaw.reason));
-    blank_out(text, find_line(text, flaw.line).value());
-  }
-  return flaws.empty();
-}
+bool is_utf16(std::string_view text) { return text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff"); }
 
 }  // namespace
 
 Document parse_document(std::string_view text, const std::string& source, Report& report) {
   Document document;
+  document.is_whole = false;
+  if (is_utf16(text)) {
+    report.add({source, 1, 1}, "", "is UTF-16; save it as UTF-8");
+    return document;
+  }
   if (text.starts_with(kByteOrderMark)) {
     report.add({source, 1, 1}, "", "begins with a byte order mark; save it as UTF-8 without one");
     text.remove_prefix(kByteOrderMark.size());
   }
-  std::string left(text);
-  for (int i = 0; i < kMaxSyntaxErrors; ++i) {
-    // Each time: what a line that was taken out had quoted is not quoted any more.
-    document.is_whole &= take_out_flaws(left, source, report);
-    toml::parse_result result = toml::parse(std::string_view(left));
-    if (result) {
-      Flattener(source, document).root(result.table());
-      return document;
-    }
-    const toml::parse_error& error = result.error();
-    toml::source_position at = error.source().begin;
-    report.add({source, at.line, at.column}, "", std::string(error.description()));
-    document.is_whole = false;
-    if (error.description().find("parsing array") != std::string_view::npos || !take_out(left, at.line))
-      break;
-  }
+  Mender mender(std::string(text), source, report);
+  std::optional<toml::table> table = mender.table();
+  if (!table) return document;
+  Flattener(source, document).root(*table);
+  document.is_whole = !mender.is_mended();
   return document;
 }
 

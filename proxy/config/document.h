@@ -32,8 +32,8 @@ struct Document {
   bool is_whole = true;                // false: there were syntax errors, and what they hit is not here
 };
 
-/// Parses all that can be parsed: a line that breaks the syntax is reported and left out, and the rest read
-/// on where that makes sense.
+/// Parses all that can be parsed: what breaks the syntax is reported and left out, and the rest read on;
+/// nothing is when that happens too often.
 Document parse_document(std::string_view text, const std::string& source, Report& report);
 
 /// A list of strings as TOML writes it: ["a", "b"].

@@ -50,6 +50,7 @@ class Finisher {
     settle_directory();
     settle_control();
     check_listeners();
+    check_tls();
     config_.upstreams = finish_upstreams(draft_, report_);
     return std::move(config_);
   }
@@ -73,21 +74,44 @@ class Finisher {
     if (address)
       config_.control.listen = std::move(*address);
     else
-      say("control", "listen", address.error() + "; set control.listen to a shorter one");
+      // The directory is what was written; the socket in it is a default.
+      say("cache", "directory",
+          "its control socket " + address.error() + "; set control.listen to a shorter one");
   }
 
   void check_listeners() {
-    std::vector<std::string> taken;
+    struct Taken {
+      std::string address;
+      std::string_view section;
+    };
+    std::vector<Taken> taken;
     auto take = [&](std::string_view section, const ListenAddress& address) {
       bool is_any = !address.is_unix() && address.port == 0;
-      if (!is_any && std::find(taken.begin(), taken.end(), address.text()) != taken.end())
-        say(section, "listen", address.text() + " is given twice");
-      taken.push_back(address.text());
+      auto before = std::find_if(taken.begin(), taken.end(),
+                                 [&](const Taken& other) { return other.address == address.text(); });
+      if (!is_any && before != taken.end()) say_twice(before->section, section, address.text());
+      taken.push_back({address.text(), section});
     };
     for (const ListenAddress& address : config_.server.listen) take("server", address);
     if (config_.admin.listen) take("admin", *config_.admin.listen);
     take("control", config_.control.listen);
     if (config_.server.listen.empty()) say("server", "listen", "needs at least one address");
+  }
+
+  // Where it was written: the other may be a default.
+  void say_twice(std::string_view before, std::string_view section, const std::string& address) {
+    if (find_setting(draft_.settings, section, "listen") != nullptr || before == section)
+      return say(section, "listen", address + " is given twice");
+    say(before, "listen", fmt::format("{} is the default of {}.listen", address, section));
+  }
+
+  void check_tls() {
+    const Config::Tls& tls = config_.server.tls;
+    if (tls.certificate.empty() == tls.key.empty()) return;
+    if (tls.key.empty())
+      say("server.tls", "certificate", "needs server.tls.key, its private key");
+    else
+      say("server.tls", "key", "needs server.tls.certificate, which it belongs to");
   }
 
   void say(std::string_view section, std::string_view name, std::string reason) {

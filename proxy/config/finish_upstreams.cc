@@ -51,6 +51,7 @@ class UpstreamCheck {
     check_credential(settings);
     check_access(settings);
     check_plain_http(settings);
+    check_mirrors(settings);
   }
 
   void check_credential(const Settings& settings) {
@@ -58,6 +59,9 @@ class UpstreamCheck {
     bool has_variable = !settings.password_env.empty();
     bool has_password = has_file || has_variable || is_unsound("password_file") || is_unsound("password_env");
     bool has_username = !settings.username.empty() || is_unsound("username");
+    // RFC 7617: all after the first colon is the password. Not quoted for that reason.
+    if (settings.username.find(':') != std::string::npos)
+      say("username", "must not hold a colon; the password goes into password_file or password_env");
     if (has_file && has_variable) say("password_env", "give password_file or password_env, not both");
     if (has_username && !has_password) say("username", "needs password_file or password_env");
     if (has_password && !has_username) say(has_file ? "password_file" : "password_env", "needs a username");
@@ -88,6 +92,17 @@ class UpstreamCheck {
     tl::expected<BaseUrl, std::string> url = parse_base_url(settings.url);
     if (!url || url->is_https || is_loopback(url->host) || settings.username.empty()) return;
     say("url", "a credential must not go over plain http:// to another machine; use https://");
+  }
+
+  // Asking the same place twice only takes time.
+  void check_mirrors(const Settings& settings) {
+    if (is_unsound("mirrors")) return;
+    std::vector<std::string> known = {settings.url};
+    for (const std::string& mirror : settings.mirrors) {
+      if (std::find(known.begin(), known.end(), mirror) != known.end())
+        say("mirrors", fmt::format("{} stands there already", mirror));
+      known.push_back(mirror);
+    }
   }
 
   bool is_unsound(std::string_view name) const {
@@ -139,6 +154,20 @@ void check_names(const std::vector<const Draft::Upstream*>& drafts, const std::v
   }
 }
 
+// A Host header means one upstream.
+void check_hosts(const std::vector<const Draft::Upstream*>& drafts, const std::vector<Settings>& all,
+                 Report& report) {
+  std::map<std::string, size_t, std::less<>> taken;
+  for (size_t i = 0; i < all.size(); ++i) {
+    for (const std::string& host : all[i].hosts) {
+      auto [place, is_new] = taken.emplace(host, i);
+      if (is_new) continue;
+      report.add(origin_of(*drafts[i], "hosts"), "upstream." + all[i].name + ".hosts",
+                 fmt::format("\"{}\" selects {} already", host, all[place->second].name));
+    }
+  }
+}
+
 void choose_default(const std::vector<const Draft::Upstream*>& drafts, std::vector<Settings>& all,
                     Report& report) {
   const Draft::Upstream* first = nullptr;
@@ -169,6 +198,7 @@ std::vector<Settings> finish_upstreams(const Draft& draft, Report& report) {
     all.push_back(UpstreamCheck(upstream, report).settings());
   }
   check_names(drafts, all, report);
+  check_hosts(drafts, all, report);
   choose_default(drafts, all, report);
   if (all.empty())
     report.add(find_setting(draft.settings, "", "builtin_upstreams")->origin, "builtin_upstreams",

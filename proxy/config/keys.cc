@@ -23,9 +23,11 @@ constexpr std::array kKeys = {
     Key{"server", "threads", Kind::integer, "0", kBuilt, "event loops; 0 = one per core, at most 16", 0, 16},
     Key{"server", "drain_timeout", Kind::duration, "60s", kBuilt,
         "how long running transfers may go on after a stop", 0, 24 * kHour},
-    Key{"server.tls", "certificate", Kind::path, "", kLater,
-        "with key: TLS on every TCP listener; reloaded when the files change"},
-    Key{"server.tls", "key", Kind::path, "", kLater, "the certificate's private key"},
+    Key{"server.tls", "certificate", Kind::path, "", kBuilt,
+        "PEM, the whole chain; with key: TLS on every TCP address of server.listen; reloaded when the files "
+        "change"},
+    Key{"server.tls", "key", Kind::path, "", kBuilt,
+        "PEM, the certificate's private key, without a pass phrase"},
     Key{"server.tls", "client_ca", Kind::path, "", kLater, "set = client certificates are required"},
 
     Key{"control", "listen", Kind::listen_unix, "", kBuilt,
@@ -43,7 +45,7 @@ constexpr std::array kKeys = {
         "as the file system counts it; also \"80%\" of the file system", 1},
     Key{"cache", "min_free", Kind::size, "1GiB", kBuilt, "of the file system, kept free on top"},
     Key{"cache", "offline", Kind::boolean, "false", kLater, "true = never dial out, never evict"},
-    Key{"cache", "unverified_ranges", Kind::boolean, "true", kLater,
+    Key{"cache", "unverified_ranges", Kind::boolean, "true", kBuilt,
         "false = a range of a blob that is being fetched waits for the whole"},
     Key{"cache", "scrub_rate", Kind::rate, "20MiB/s", kLater, "0 = off"},
 
@@ -59,8 +61,11 @@ constexpr std::array kKeys = {
         "known for the built-ins and for *.dkr.ecr.*.amazonaws.com; may carry a path prefix"},
     Key{"upstream", "default", Kind::boolean, "false", kBuilt,
         "what requests mean that name no registry; docker.io unless another says so"},
-    Key{"upstream", "hosts", Kind::host_list, "", kLater, "Host headers that select it"},
-    Key{"upstream", "mirrors", Kind::base_url_list, "", kLater, "further base URLs, tried in order"},
+    Key{"upstream", "hosts", Kind::host_list, "", kBuilt, "Host headers that select it"},
+    Key{"upstream", "mirrors", Kind::base_url_list, "", kBuilt,
+        "further base URLs with the same content, tried in order when the url does not answer; asked without "
+        "the "
+        "credential"},
     Key{"upstream", "auth", Kind::choice, "auto", kBuilt, "auto = follow the challenge", 0, 0,
         "auto|anonymous|basic", "ecr"},
     Key{"upstream", "username", Kind::text, "", kBuilt, "with password_file or password_env"},
@@ -86,7 +91,8 @@ constexpr std::array kKeys = {
         "how long a tag may be served when the upstream fails", 0, kYear},
     Key{"upstream", "negative_ttl", Kind::duration, "5s", kLater, "a true 404 of a tag; never a digest", 0,
         kYear},
-    Key{"upstream", "max_connections", Kind::integer, "32", kBuilt, "connections to this upstream", 1, 1024},
+    Key{"upstream", "max_connections", Kind::integer, "32", kBuilt,
+        "connections to this upstream, and to each of its mirrors", 1, 1024},
     Key{"upstream", "segments", Kind::integer, "1", kLater, "parallel ranges for a large cold blob", 1, 16},
     Key{"upstream", "trusted_realms", Kind::host_list, "", kBuilt,
         "further host[:port] token services that may get this upstream's credentials"},

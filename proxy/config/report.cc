@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "proxy/config/syntax.h"
+
 namespace entrepot::config {
 namespace {
 
@@ -16,7 +18,22 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+constexpr size_t kLongestKey = 300;  // a host name has up to 253 bytes
+constexpr size_t kLongestReason = 1000;
+
+std::string cut(std::string text, size_t most) {
+  if (text.size() <= most) return text;
+  text.resize(most);
+  text.resize(valid_utf8(text));
+  return text + "…";
+}
+
 }  // namespace
+
+void Report::add(const Origin& at, std::string key, std::string reason) {
+  errors_.push_back({at.source, at.line, at.column, cut(std::move(key), kLongestKey),
+                     cut(std::move(reason), kLongestReason)});
+}
 
 std::vector<ConfigError> Report::take() {
   auto place = [](const ConfigError& error) {

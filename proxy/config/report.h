@@ -18,9 +18,8 @@ struct Origin {
 /// Collects everything that is wrong while load() runs, so that one start shows all of it.
 class Report {
  public:
-  void add(const Origin& at, std::string key, std::string reason) {
-    errors_.push_back({at.source, at.line, at.column, std::move(key), std::move(reason)});
-  }
+  /// A key or a reason that would fill the screen is cut short: they quote what the user wrote.
+  void add(const Origin& at, std::string key, std::string reason);
   bool is_empty() const { return errors_.empty(); }
   /// What a file holds in the order of its lines, before what has no line.
   std::vector<ConfigError> take();

@@ -10,6 +10,9 @@
 namespace entrepot::config {
 namespace {
 
+constexpr std::string_view kNoUserinfo =
+    "must not hold a user name or password; use username with password_file or password_env";
+
 tl::unexpected<std::string> wrong(std::string reason) {
   return tl::unexpected<std::string>(std::move(reason));
 }
@@ -151,8 +154,7 @@ tl::expected<BaseUrl, std::string> parse_base_url(std::string_view text) {
   std::string_view authority = rest.substr(0, rest.find_first_of("/?#\\"));
   // Looked for first and anywhere: what stands before an '@' may be a secret, which no other reason may
   // quote.
-  if (rest.find('@') != std::string_view::npos)
-    return wrong("must not hold a user name or password; use username with password_file or password_env");
+  if (rest.find('@') != std::string_view::npos) return wrong(std::string(kNoUserinfo));
   if (rest.find('?') != std::string_view::npos) return wrong("must not have a query");
   if (rest.find('#') != std::string_view::npos) return wrong("must not have a fragment");
   tl::expected<HostPort, std::string> host = split_host_port(authority);
@@ -172,12 +174,14 @@ std::string to_text(const BaseUrl& url) {
 }
 
 CheckedText parse_host_port(std::string_view text) {
+  if (text.find('@') != std::string_view::npos) return wrong(std::string(kNoUserinfo));
   tl::expected<HostPort, std::string> host = split_host_port(text);
   if (!host) return wrong(fmt::format("\"{}\": {}", text, host.error()));
   return host->text();
 }
 
 CheckedText parse_upstream_name(std::string_view text) {
+  if (text.find('@') != std::string_view::npos) return wrong(std::string(kNoUserinfo));
   tl::expected<HostPort, std::string> host = split_host_port(text);
   if (!host || host->is_bracketed)
     return wrong(fmt::format("\"{}\" is not a host name, or a host name and a port", text));

@@ -14,8 +14,9 @@ struct Flaw {
 };
 
 /// Finds what toml++ 3.3 takes badly instead of refusing: a character beyond ASCII outside of quotes and
-/// comments (it runs into an `unreachable`), and bytes that are not UTF-8 (it names the wrong line). TOML 1.0
-/// forbids both. At most one for each line. It knows quotes and comments and no more of TOML.
+/// comments (it runs into an `unreachable`), bytes that are not UTF-8 (it names the wrong line), and NUL,
+/// which it calls by its number. TOML 1.0 forbids all of them. And names of very many parts, for which its
+/// stack would not do. At most one for each line.
 std::vector<Flaw> find_toml_flaws(std::string_view text);
 
 }  // namespace entrepot::config

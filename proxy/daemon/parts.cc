@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "proxy/daemon/process_setup.h"
 #include "proxy/daemon/service_manager.h"
 
 namespace entrepot::daemon {
@@ -11,6 +12,7 @@ namespace {
 constexpr unsigned kMaxLoops = 16;
 constexpr size_t kFillThreads = 4;
 constexpr size_t kLookUpThreads = 4;
+constexpr size_t kWarmingThreads = 4;
 constexpr mode_t kControlMode = 0600;
 constexpr size_t kMaxAdminConnections = 64;
 
@@ -60,6 +62,7 @@ Parts::~Parts() {
   // Jobs and commits end while the loops they post to are still there.
   disk_.reset();
   look_ups_.reset();
+  warming_.reset();
   if (cache_) cache_->stop();
   server_.reset();
   admin_server_.reset();
@@ -72,6 +75,7 @@ Result<std::unique_ptr<Parts>> Parts::make(const config::Config& config, Logger&
       std::make_unique<LoopGroup>(loop_count(config.server.threads), parts->clock_, logger, parts->metrics_);
   parts->disk_ = std::make_unique<ThreadedDiskPool>(kFillThreads, logger, parts->metrics_);
   parts->look_ups_ = std::make_unique<ThreadedDiskPool>(kLookUpThreads, logger, parts->metrics_);
+  parts->warming_ = std::make_unique<ThreadedDiskPool>(kWarmingThreads, logger, parts->metrics_);
   ENTREPOT_TRY(parts->make_upstreams());
   parts->make_pull_path();
   parts->make_handlers();
@@ -115,7 +119,9 @@ void Parts::make_handlers() {
   if (config_.admin.listen) admin_options.own_hosts.push_back(config_.admin.listen->host);
   for (size_t i = 0; i < loops_->size(); ++i) {
     pull::Puller& puller = *pullers_[i];
-    registry_handlers_.push_back(std::make_unique<registry::RegistryHandler>(*addressing_, puller));
+    registry_handlers_.push_back(std::make_unique<registry::RegistryHandler>(
+        *addressing_, puller,
+        registry::BlobRequests::Options{.unverified_ranges = config_.cache.unverified_ranges}));
     admin_handlers_.push_back(
         std::make_unique<admin::AdminHandler>(loops_->at(i), *look_ups_, metrics_, health_, admin_options));
     auto query = [&puller](Digest digest) { return state_of(puller, digest); };
@@ -128,8 +134,8 @@ void Parts::make_handlers() {
 }
 
 Status Parts::add_listeners() {
-  server_ = std::make_unique<http::Server>(*loops_, *look_ups_, metrics_, http::Server::Options{});
-  admin_server_ = std::make_unique<http::Server>(*loops_, *look_ups_, metrics_, http::Server::Options{});
+  server_ = std::make_unique<http::Server>(*loops_, *warming_, metrics_, http::Server::Options{});
+  admin_server_ = std::make_unique<http::Server>(*loops_, *warming_, metrics_, http::Server::Options{});
   ENTREPOT_TRY(add_data_listeners());
   ENTREPOT_TRY(add_admin_listener());
   return add_control_listener();
@@ -140,6 +146,16 @@ Status Parts::add_data_listeners() {
   http::Server::ListenerOptions options;
   options.handlers = as_handlers(registry_handlers_);
   options.has_access_log = config_.log.access;
+  const config::Config::Tls& tls = config_.server.tls;
+  if (tls.is_on()) {
+    auto keys = http::TlsKeys::load(tls.certificate, tls.key);
+    if (!keys) return fail(keys.error().code, "server.tls: " + keys.error().message);
+    options.tls = std::move(*keys);
+    if (options.tls->not_after() < clock_.wall())
+      logger_.warn("the certificate {} has expired", tls.certificate);
+    certificate_watch_ = std::make_unique<CertificateWatch>(
+        loops_->at(0), *look_ups_, metrics_, options.tls, CertificateWatch::Files{tls.certificate, tls.key});
+  }
   std::vector<InheritedSocket> inherited = inherited_sockets();
   for (InheritedSocket& socket : inherited) {
     ENTREPOT_TRY_ASSIGN(const http::Listener* listener,
@@ -180,13 +196,16 @@ Status Parts::add_control_listener() {
 }
 
 void Parts::log_listener(const http::Listener& listener, const char* name) {
-  LogField fields[] = {{"address", listener.address()}, {"listener", name}};
+  bool is_tls = certificate_watch_ && std::string_view(name) == "data" && !listener.is_unix();
+  LogField fields[] = {{"address", listener.address()}, {"listener", name}, {"tls", is_tls ? "yes" : "no"}};
   logger_.write(LogLevel::info, "listening", fields);
   if (std::string_view(name) == "data") data_addresses_.push_back(listener.address());
 }
 
 void Parts::start() {
   loops_->start();
+  for (size_t i = 0; i < loops_->size(); ++i) loops_->at(i).post([this] { warm_heap(loops_->size()); });
+  if (certificate_watch_) loops_->at(0).post([this] { certificate_watch_->start(); });
   server_->start();
   admin_server_->start();
   health_.set_ready();
@@ -198,6 +217,7 @@ void Parts::drain(Duration timeout, std::move_only_function<void()> done) {
 }
 
 void Parts::stop() {
+  if (certificate_watch_) loops_->at(0).post([this] { certificate_watch_->stop(); });
   server_->shut_down();
   admin_server_->shut_down();
   for (size_t i = 0; i < loops_->size(); ++i)

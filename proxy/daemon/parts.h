@@ -10,6 +10,7 @@
 #include "proxy/admin/control_handler.h"
 #include "proxy/admin/health.h"
 #include "proxy/config/config.h"
+#include "proxy/daemon/certificate_watch.h"
 #include "proxy/http/server.h"
 #include "proxy/pull/addressing.h"
 #include "proxy/pull/puller.h"
@@ -57,6 +58,7 @@ class Parts {
   std::unique_ptr<LoopGroup> loops_;
   std::unique_ptr<ThreadedDiskPool> disk_;      // fills
   std::unique_ptr<ThreadedDiskPool> look_ups_;  // hits: never behind a fill
+  std::unique_ptr<ThreadedDiskPool> warming_;   // cold pages of what is being sent: never before a look-up
   std::unique_ptr<upstream::Shared> upstreams_;
   std::vector<std::unique_ptr<upstream::Client>> clients_;  // by loop, as all that follow
   std::vector<std::unique_ptr<pull::Puller>> pullers_;
@@ -64,8 +66,9 @@ class Parts {
   std::vector<std::unique_ptr<registry::RegistryHandler>> registry_handlers_;
   std::vector<std::unique_ptr<admin::AdminHandler>> admin_handlers_;
   std::vector<std::unique_ptr<admin::ControlHandler>> control_handlers_;
-  std::unique_ptr<http::Server> server_;        // the data listeners: drained
-  std::unique_ptr<http::Server> admin_server_;  // admin and control: answer until the end
+  std::unique_ptr<http::Server> server_;                 // the data listeners: drained
+  std::unique_ptr<http::Server> admin_server_;           // admin and control: answer until the end
+  std::unique_ptr<CertificateWatch> certificate_watch_;  // nullptr: no TLS
   std::vector<std::string> data_addresses_;
 };
 

@@ -20,6 +20,12 @@ std::string_view name_of(Outcome outcome) {
   return "";
 }
 
+std::string_view user_agent_of(const Request& request) {
+  constexpr size_t kLongest = 256;
+  const std::string* field = request.header("user-agent");
+  return field == nullptr ? std::string_view() : std::string_view(*field).substr(0, kLongest);
+}
+
 }  // namespace
 
 void write_access_line(Logger& logger, const Request& request, const AccessNote& note,
@@ -27,10 +33,11 @@ void write_access_line(Logger& logger, const Request& request, const AccessNote&
   if (!logger.is_on(LogLevel::info)) return;
   std::array<char, 16> id;
   auto end = fmt::format_to_n(id.data(), id.size(), "{:x}", request.id).out;
-  const std::array<LogField, 13> fields = {{
+  const std::array<LogField, 14> fields = {{
       {"client", std::string_view(request.peer)},
       {"method", std::string_view(request.method_name)},
       {"target", request.path},
+      {"user_agent", user_agent_of(request)},
       {"upstream", std::string_view(note.upstream)},
       {"repository", std::string_view(note.repository)},
       {"reference", std::string_view(note.reference)},

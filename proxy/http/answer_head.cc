@@ -71,7 +71,7 @@ void append_head_end(std::string& out, DateLine& date, ConnectionLine connection
   out += "\r\n";
 }
 
-void append_refusal(std::string& out, const Refusal& refusal, DateLine& date) {
+void append_refusal(std::string& out, const Refusal& refusal, DateLine& date, bool is_head) {
   std::string body =
       fmt::format(R"({{"errors":[{{"code":"UNSUPPORTED","message":"{}"}}]}})", refusal.message);
   Head head(refusal.status);
@@ -79,13 +79,17 @@ void append_refusal(std::string& out, const Refusal& refusal, DateLine& date) {
   if (refusal.status == 405) head.add("Allow", "GET, HEAD");
   append_head(out, head, BodyFraming::length, body.size());
   append_head_end(out, date, ConnectionLine::close);
-  out += body;
+  if (!is_head) out += body;
 }
 
 std::shared_ptr<const CannedAnswer> make_canned(const Head& head, std::string body) {
+  return make_canned(head, std::make_shared<const std::string>(std::move(body)));
+}
+
+std::shared_ptr<const CannedAnswer> make_canned(const Head& head, std::shared_ptr<const std::string> body) {
   auto answer = std::make_shared<CannedAnswer>();
   answer->status = head.status;
-  append_head(answer->head, head, framing_of(head.status, 1, body.size()), body.size());
+  append_head(answer->head, head, framing_of(head.status, 1, body->size()), body->size());
   answer->body = std::move(body);
   return answer;
 }

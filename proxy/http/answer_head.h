@@ -43,7 +43,8 @@ void append_head(std::string& out, const Head& head, BodyFraming framing, std::o
 /// Date, Connection and the final empty line.
 void append_head_end(std::string& out, DateLine& date, ConnectionLine connection);
 
-/// The whole answer to a request that was refused: OCI JSON, and the connection closes.
-void append_refusal(std::string& out, const Refusal& refusal, DateLine& date);
+/// The whole answer to a request that was refused: OCI JSON, to a HEAD without the body. The connection
+/// closes.
+void append_refusal(std::string& out, const Refusal& refusal, DateLine& date, bool is_head);
 
 }  // namespace entrepot::http

@@ -33,14 +33,25 @@ void ClientExchange::on_released() {
   }
 }
 
+void ClientExchange::on_client_left(std::move_only_function<void()> left) {
+  left_ = std::move(left);
+  if (left_ && connection_ == nullptr) std::exchange(left_, nullptr)();
+}
+
+void ClientExchange::client_closed() {
+  if (left_ && state_ != State::ended) std::exchange(left_, nullptr)();
+}
+
 void ClientExchange::leave_connection() {
   connection_ = nullptr;
+  client_closed();
   if (writer_ != nullptr) std::exchange(writer_, nullptr)->complete(client_left());
   if (!is_held_) delete this;
 }
 
 void ClientExchange::reset() {
   CHECK(!is_held_ && writer_ == nullptr);
+  left_ = nullptr;
   note_ = {};
   state_ = State::fresh;
   status_ = 0;

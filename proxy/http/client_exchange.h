@@ -28,6 +28,7 @@ class ClientExchange final : public Exchange {
   EventLoop& loop() const override { return loop_; }
   AccessNote& note() override { return note_; }
   bool is_connected() const override { return connection_ != nullptr; }
+  void on_client_left(std::move_only_function<void()> left) override;
 
   void send(Head head, std::string body) override;
   void send_canned(std::shared_ptr<const CannedAnswer> answer) override;
@@ -50,6 +51,8 @@ class ClientExchange final : public Exchange {
   bool has_begun() const { return status_ != 0; }
   int status() const { return status_; }
   bool is_held() const { return is_held_; }
+  /// The client has closed his side.
+  void client_closed();
   /// The connection lets go: the client has left, or the answer is complete and the handler still holds on.
   void leave_connection();
   /// For the next request. REQUIRES: not held.
@@ -70,6 +73,7 @@ class ClientExchange final : public Exchange {
 
   EventLoop& loop_;
   Connection* connection_;
+  std::move_only_function<void()> left_;
   Request request_;
   AccessNote note_;
   State state_ = State::fresh;

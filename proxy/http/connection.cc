@@ -13,11 +13,17 @@ namespace {
 
 constexpr uint64_t kFirstSlice = 64 * 1024;  // at once, in whatever callback it is
 constexpr uint64_t kTurnSlice = 256 * 1024;  // in a turn of the queue
+constexpr uint64_t kTlsSlice = 64 * 1024;    // where each byte is read and encrypted, too
 constexpr int kDispatchesPerRun = 16;
 constexpr int kDiscardsPerRun = 16;
 constexpr size_t kMaxIdleCapacity = 4 * 1024;
 constexpr Duration kDrainGrace{1'000};  // for a client that has connected but not asked yet
-constexpr MonotonicTime kNever = MonotonicTime::max();
+
+Channel channel_over(UniqueFd socket, const Service& service) {
+  std::unique_ptr<TlsSession> tls;
+  if (service.tls) tls = service.tls->session(socket.get());
+  return Channel(std::move(socket), std::move(tls));
+}
 
 }  // namespace
 
@@ -25,7 +31,7 @@ Connection::Connection(ConnectionSet& set, UniqueFd socket, std::string peer,
                        std::shared_ptr<Service> service)
     : set_(set),
       service_(std::move(service)),
-      socket_(std::move(socket)),
+      channel_(channel_over(std::move(socket), *service_)),
       peer_(std::move(peer)),
       deadline_(kNever),
       parser_(set.fields()) {}
@@ -33,28 +39,39 @@ Connection::Connection(ConnectionSet& set, UniqueFd socket, std::string peer,
 Connection::~Connection() = default;
 
 void Connection::begin() {
-  watch_.emplace(set_.loop(), "http connection", socket_.get(),
+  watch_.emplace(set_.loop(), "http connection", channel_.fd(),
                  [this](int mask, bool is_error) { on_ready(mask, is_error); });
   deadline_ = set_.now() + set_.limits().header_timeout;
+  if (channel_.tls() != nullptr) state_ = State::greeting;
   if (set_.is_draining()) drain();
   run(true, kFirstSlice);
 }
 
 void Connection::want(int mask) {
-  // A client that has closed its side would be reported again and again.
-  if (is_half_closed_) mask &= ~PollWatch::kDisconnect;
+  if (is_half_closed_) {
+    // It would be reported again and again. But that he has gone altogether, the reset that answers our next
+    // byte, is still to be heard.
+    mask &= ~PollWatch::kDisconnect;
+    if (mask == 0 && !has_urgent_data_) mask = PollWatch::kErrors;
+  }
   mask_ = mask;
   watch_->want(mask);
 }
 
 void Connection::on_ready(int mask, bool is_error) {
   if (is_error) return close(Outcome::client_left);
+  if (mask & PollWatch::kErrors) {
+    has_urgent_data_ = true;
+    want(mask_ & ~PollWatch::kErrors);
+  }
   if (mask & PollWatch::kDisconnect) {
     // Half a close is no reason to stop: whoever has gone altogether answers the next byte with a reset.
     is_half_closed_ = true;
     want(mask_);
+    if (state_ == State::answering && current_ != nullptr) current_->client_closed();
   }
   if (mask & PollWatch::kReadable) is_readable_ = true;
+  if (state_ == State::greeting) return wait_for_turn();
   if (state_ != State::answering) return run(true, kFirstSlice);
   if (!(mask & PollWatch::kWritable)) return;
   if (sender_.file())
@@ -68,7 +85,9 @@ void Connection::pump() { run(false, kFirstSlice); }
 uint64_t Connection::take_turn() {
   is_queued_ = false;
   uint64_t before = sender_.total_sent();
-  run(true, kTurnSlice);
+  is_turn_ = true;
+  run(true, channel_.tls() != nullptr ? kTlsSlice : kTurnSlice);
+  is_turn_ = false;
   return sender_.total_sent() - before;
 }
 
@@ -91,6 +110,8 @@ void Connection::run(bool may_dispatch, uint64_t slice) {
 
 bool Connection::step() {
   switch (state_) {
+    case State::greeting:
+      return step_greeting();
     case State::reading:
       return step_reading();
     case State::answering:
@@ -99,6 +120,38 @@ bool Connection::step() {
       return step_lingering();
     case State::closed:
       return false;
+  }
+  return false;
+}
+
+// A handshake costs a millisecond of CPU or two: one a turn, so that a flood of them leaves the others
+// theirs.
+bool Connection::step_greeting() {
+  if (!is_turn_) {
+    want(PollWatch::kReadable);
+    return false;
+  }
+  TlsSession& tls = *channel_.tls();
+  switch (tls.shake_hands()) {
+    case TlsSession::Handshake::done:
+      state_ = State::reading;
+      return true;
+    case TlsSession::Handshake::wants_read:
+      want(PollWatch::kReadable);
+      return false;
+    case TlsSession::Handshake::wants_write:
+      want(PollWatch::kWritable);
+      return false;
+    case TlsSession::Handshake::plain_http:
+      set_.metrics().failed_handshakes.add();
+      channel_.drop_tls();
+      refuse({400, "this listener speaks HTTPS, and the request was plain HTTP"});
+      return true;
+    case TlsSession::Handshake::failed:
+      set_.metrics().failed_handshakes.add();
+      set_.loop().logger().debug("no TLS with {}: {}", peer_, tls.failure());
+      begin_linger();  // for the alert
+      return true;
   }
   return false;
 }
@@ -134,9 +187,9 @@ bool Connection::receive() {
     return false;
   }
   auto& scratch = set_.scratch();
-  ssize_t got = recv(socket_.get(), scratch.data(), scratch.size(), MSG_DONTWAIT);
+  ssize_t got = channel_.receive(scratch.data(), scratch.size());
   if (got > 0) {
-    is_readable_ = static_cast<size_t>(got) == scratch.size();
+    is_readable_ = static_cast<size_t>(got) == scratch.size() || channel_.tls() != nullptr;
     if (unread().empty() && has_served_) deadline_ = set_.now() + set_.limits().header_timeout;
     received_.erase(0, read_at_);
     read_at_ = 0;
@@ -176,7 +229,10 @@ void Connection::dispatch() {
 }
 
 void Connection::refuse(const Refusal& refusal) {
-  append_refusal(sender_.out(), refusal, set_.date());
+  // The answer to a HEAD has no body, whatever is wrong with it (RFC 9110 section 9.3.2).
+  std::string_view request = unread();
+  request.remove_prefix(std::min(request.find_first_not_of("\r\n"), request.size()));
+  append_refusal(sender_.out(), refusal, set_.date(), request.starts_with("HEAD "));
   state_ = State::answering;
   closes_after_ = true;
   deadline_ = kNever;
@@ -195,107 +251,8 @@ ConnectionLine Connection::settle_end(const Request& request, BodyFraming framin
   return request.minor_version == 0 ? ConnectionLine::keep_alive : ConnectionLine::none;
 }
 
-bool Connection::step_answering() {
-  if (is_warming_) return false;
-  Look look = sender_.file() ? set_.cold_watch().look(set_.now()) : Look::samples;
-  Sender::Progress progress = sender_.pump(socket_.get(), slice_, look);
-  if (progress == Sender::Progress::blocked) {
-    wait_blocked();
-    return false;
-  }
-  deadline_ = kNever;
-  switch (progress) {
-    case Sender::Progress::done:
-      if (current_ != nullptr) current_->on_flushed();
-      if (current_ == nullptr || current_->has_ended()) {
-        end_answer();
-        return true;
-      }
-      want(PollWatch::kDisconnect);
-      return false;
-    case Sender::Progress::slice_used:
-      if (mask_ & PollWatch::kReadable) want(PollWatch::kDisconnect);
-      wait_for_turn();
-      return false;
-    case Sender::Progress::cold:
-      start_warming();
-      return false;
-    case Sender::Progress::truncated:
-      set_.loop().logger().error("a file is shorter than what was promised of it; the answer is cut");
-      cut();
-      return false;
-    default:
-      close(Outcome::client_left);
-      return false;
-  }
-}
-
-void Connection::wait_blocked() {
-  want(PollWatch::kWritable | PollWatch::kDisconnect);
-  if (deadline_ != kNever && sender_.total_sent() - progress_mark_ < kMinProgressBytes) return;
-  progress_mark_ = sender_.total_sent();
-  deadline_ = set_.now() + set_.limits().stall_timeout;
-}
-
-void Connection::start_warming() {
-  is_warming_ = true;
-  want(PollWatch::kDisconnect);
-  set_.metrics().cold_windows.add();
-  set_.cold_watch().saw_cold(set_.now());
-  auto job = [self = weak_from_this(), &loop = set_.loop(), file = sender_.file(),
-              begin = sender_.cold_begin(), end = sender_.cold_end()]() mutable {
-    bool is_readable = warm_window(file->get(), begin, end);
-    file.reset();
-    loop.post([self = std::move(self), end, is_readable] {
-      if (auto connection = self.lock()) connection->on_warmed(end, is_readable);
-    });
-  };
-  set_.disk().submit("warm", std::move(job));
-}
-
-void Connection::on_warmed(uint64_t end, bool is_readable) {
-  is_warming_ = false;
-  if (is_closed()) return;
-  if (!is_readable) {
-    set_.loop().logger().error("a file cannot be read as far as it was promised; the answer is cut");
-    return cut();
-  }
-  sender_.set_warm_until(end);
-  wait_for_turn();
-}
-
-void Connection::end_answer() {
-  if (current_ != nullptr) {
-    record(Outcome::complete);
-    ClientExchange* exchange = std::exchange(current_, nullptr);
-    if (exchange->is_held()) {
-      exchange->leave_connection();
-    } else {
-      exchange->reset();
-      spare_.reset(exchange);
-    }
-  }
-  if (closes_after_ || set_.is_draining()) return begin_linger();
-  state_ = State::reading;
-  has_news_ = !unread().empty();
-  const Limits& limits = set_.limits();
-  deadline_ = set_.now() + (has_news_ ? limits.header_timeout : limits.idle_timeout);
-}
-
-void Connection::record(Outcome outcome) {
-  ServerMetrics& metrics = set_.metrics();
-  AccessRecord record{current_->status(), sender_.total_sent() - sent_before_answer_, {}, outcome};
-  record.duration = std::chrono::duration_cast<Duration>(set_.now() - answer_begun_);
-  if (record.status >= 100 && record.status < 600) metrics.requests(record.status).add();
-  metrics.sent_bytes.add(static_cast<double>(record.bytes));
-  if (outcome != Outcome::complete) metrics.cut_answers.add();
-  if (service_->has_access_log)
-    write_access_line(set_.loop().logger(), current_->request(), current_->note(), record);
-}
-
 void Connection::begin_linger() {
-  if (is_half_closed_) return close(Outcome::client_left);
-  shutdown(socket_.get(), SHUT_WR);
+  channel_.end_sending();
   state_ = State::lingering;
   deadline_ = set_.now() + set_.limits().linger_timeout;
   received_ = std::string();
@@ -305,7 +262,7 @@ void Connection::begin_linger() {
 bool Connection::step_lingering() {
   auto& scratch = set_.scratch();
   for (int i = 0; i < kDiscardsPerRun; ++i) {
-    ssize_t got = recv(socket_.get(), scratch.data(), scratch.size(), MSG_DONTWAIT);
+    ssize_t got = recv(channel_.fd(), scratch.data(), scratch.size(), MSG_DONTWAIT);
     if (got > 0 || (got < 0 && errno == EINTR)) continue;
     if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) {
       close(Outcome::client_left);
@@ -321,6 +278,9 @@ void Connection::check_deadline(MonotonicTime now) {
   if (now < deadline_) return;
   ServerMetrics& metrics = set_.metrics();
   switch (state_) {
+    case State::greeting:
+      metrics.header_timeouts.add();
+      return close(Outcome::client_left);
     case State::reading:
       (has_served_ && unread().empty() ? metrics.idle_timeouts : metrics.header_timeouts).add();
       if (unread().empty()) return close(Outcome::client_left);
@@ -336,6 +296,7 @@ void Connection::check_deadline(MonotonicTime now) {
 }
 
 void Connection::drain() {
+  if (state_ == State::greeting) deadline_ = std::min(deadline_, set_.now() + kDrainGrace);
   if (state_ != State::reading) return;
   deadline_ = std::min(deadline_, set_.now() + kDrainGrace);
   is_readable_ = true;  // a request may be on its way already
@@ -345,8 +306,7 @@ void Connection::drain() {
 void Connection::cut() {
   if (is_closed()) return;
   if (state_ == State::answering && current_ != nullptr && current_->has_begun()) {
-    linger reset{1, 0};
-    setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    channel_.reset_at_close();
   }
   close(Outcome::aborted);
 }
@@ -356,7 +316,7 @@ void Connection::close(Outcome outcome) {
   state_ = State::closed;
   deadline_ = kNever;
   watch_.reset();
-  socket_.reset();
+  channel_.close();
   sender_.clear();
   spare_.reset();
   if (current_ != nullptr) {

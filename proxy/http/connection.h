@@ -10,6 +10,7 @@
 #include "base/loop/poll_watch.h"
 #include "base/unique_fd.h"
 #include "proxy/http/access_log.h"
+#include "proxy/http/channel.h"
 #include "proxy/http/connection_set.h"
 #include "proxy/http/parser.h"
 #include "proxy/http/sender.h"
@@ -24,6 +25,8 @@ class ClientExchange;
 /// ConnectionSet; loop's thread only.
 ///
 ///     state      waits for                                goes to
+///     greeting   the TLS handshake                        reading: done; lingering, answering (plain HTTP,
+///                                                         which is told so), closed: failed, too slow
 ///     reading    a whole request head                     answering: it came, or was refused
 ///                                                         closed: end of file, idle too long, drained
 ///     answering  the handler, room in the socket,         reading: answered, kept alive
@@ -61,12 +64,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void pump();
 
  private:
-  enum class State { reading, answering, lingering, closed };
+  static constexpr MonotonicTime kNever = MonotonicTime::max();
+  enum class State { greeting, reading, answering, lingering, closed };
 
   void on_ready(int mask, bool is_error);
   void want(int mask);
   void run(bool may_dispatch, uint64_t slice);
   bool step();
+  bool step_greeting();
   bool step_reading();
   bool receive();
   void dispatch();
@@ -85,7 +90,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   ConnectionSet& set_;
   const std::shared_ptr<Service> service_;
-  UniqueFd socket_;
+  Channel channel_;
   const std::string peer_;
   std::optional<PollWatch> watch_;
   int mask_ = 0;
@@ -95,14 +100,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool is_running_ = false;    // step is on the stack
   bool may_dispatch_ = false;  // this run may call the handler
   int dispatches_left_ = 0;
-  uint64_t slice_ = 0;  // of a file, in this run
+  uint64_t slice_ = 0;    // of a file, in this run
+  bool is_turn_ = false;  // this run is a turn of the set's queue
   bool is_queued_ = false;
 
   std::string received_;  // bytes from read_at_ on are not parsed yet
   size_t read_at_ = 0;
-  bool has_news_ = false;        // received_ grew since the parser saw it
-  bool is_readable_ = false;     // recv may have more
-  bool is_half_closed_ = false;  // the client will send nothing more
+  bool has_news_ = false;         // received_ grew since the parser saw it
+  bool is_readable_ = false;      // recv may have more
+  bool is_half_closed_ = false;   // the client will send nothing more
+  bool has_urgent_data_ = false;  // which nobody reads, and which would be reported again and again
   bool has_served_ = false;
   Parser parser_;
 

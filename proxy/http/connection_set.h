@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -63,12 +64,21 @@ class ConnectionSet {
   std::array<char, 64 * 1024>& scratch() { return *scratch_; }
   MonotonicTime now() const { return loop_.clock().monotonic(); }
   uint64_t next_request_id() { return ++last_request_id_; }
+  /// Of files, outside the turns of the queue: a hundred followers of one fill are woken together, and each
+  /// sends at once, so it is little that they may send together before the rest waits for its turn.
+  bool may_send_at_once() const { return at_once_left_ > 0; }
+  /// Looking for room and for warm pages has its price also where nothing could be sent.
+  void sent_at_once(uint64_t bytes) {
+    at_once_left_ -= std::min(at_once_left_, std::max(bytes, kLeastCharge));
+  }
   /// `connection` goes on in a turn of its own, after those that wait already.
   void enqueue(Connection& connection);
   /// `connection` has closed; it is destroyed when nothing of it is on the stack any more.
   void retire(Connection& connection);
 
  private:
+  static constexpr uint64_t kAtOnceBytes = 1024 * 1024;  // until the queue has had its turn
+  static constexpr uint64_t kLeastCharge = 32 * 1024;
   void sweep();
   void run_queue();
   void bury();
@@ -89,6 +99,7 @@ class ConnectionSet {
   std::atomic<size_t> size_{0};
   std::deque<std::weak_ptr<Connection>> queue_;
   bool is_run_posted_ = false;
+  uint64_t at_once_left_ = kAtOnceBytes;
   bool is_bury_posted_ = false;
   std::optional<Timer> sweep_timer_;
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,13 +15,14 @@
 namespace entrepot::http {
 
 /// An answer that is ready to go, made once and sent many times: the head's bytes without `Date`,
-/// `Connection` and the final empty line, and the body. Immutable, shared between connections of one loop or
-/// of many.
+/// `Connection` and the final empty line, and the body, which may belong to something larger. Immutable,
+/// shared between connections of one loop or of many.
 struct CannedAnswer {
   int status = 200;
   std::string head;  // "HTTP/1.1 200 OK\r\nContent-Type: …\r\nContent-Length: …\r\n"
-  std::string body;
+  std::shared_ptr<const std::string> body;
 };
+std::shared_ptr<const CannedAnswer> make_canned(const Head& head, std::shared_ptr<const std::string> body);
 std::shared_ptr<const CannedAnswer> make_canned(const Head& head, std::string body);
 
 /// What the access log says beyond the request line; the handler fills it in.
@@ -50,6 +52,11 @@ class Exchange {
   virtual AccessNote& note() = 0;
   /// The client's connection is still there.
   virtual bool is_connected() const = 0;
+  /// Calls `left` once, on the loop, when the connection breaks before the answer is complete, or the client
+  /// closes his side of it: for flows that wait for something else than the client. Half a close need not
+  /// mean that he has stopped reading, and he is sent what there is; but nobody goes on working for him
+  /// alone. At once when the connection has gone already. Replaces what was set before.
+  virtual void on_client_left(std::move_only_function<void()> left) = 0;
 
   virtual void send(Head head, std::string body) = 0;
   virtual void send_canned(std::shared_ptr<const CannedAnswer> answer) = 0;

@@ -25,7 +25,7 @@ struct Limits {
   Duration header_timeout{10'000};  // for the whole head, from its first byte; the first also from accept
   Duration idle_timeout{75'000};    // between requests
   Duration stall_timeout{120'000};  // in which the client takes at least kMinProgressBytes of an answer
-  Duration linger_timeout{2'000};   // reading on after the answer, so that the client can read it
+  Duration linger_timeout{1'000};  // reading on after the answer, so that the client can read it: 2 s at most
   Duration sweep_period{1'000};
 };
 inline constexpr size_t kMinProgressBytes = 4 * 1024;

@@ -52,8 +52,8 @@ bool is_valid_v6(std::string_view address) {
 }
 
 // Fields of which a second one, or a hop that drops them, would change what the request means.
-constexpr std::string_view kSingleFields[] = {"host", "content-length", "transfer-encoding", "range",
-                                              "authorization"};
+constexpr std::string_view kSingleFields[] = {"host",  "content-length", "transfer-encoding",
+                                              "range", "if-range",       "authorization"};
 constexpr std::string_view kEndToEndFields[] = {"host",
                                                 "content-length",
                                                 "transfer-encoding",

@@ -1,9 +1,5 @@
 #include "proxy/http/sender.h"
 
-#include <sys/sendfile.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include <algorithm>
 #include <cerrno>
 
@@ -15,6 +11,10 @@ namespace {
 // A call of sendfile(2) may go on for as long as the client reads.
 constexpr uint64_t kMaxSendfileBytes = 256 * 1024;
 constexpr size_t kMaxKeptCapacity = 4 * 1024;
+
+Sender::Progress after_failure() {
+  return errno == EAGAIN || errno == EWOULDBLOCK ? Sender::Progress::blocked : Sender::Progress::gone;
+}
 
 void empty(std::string& text) {
   if (text.capacity() > kMaxKeptCapacity)
@@ -41,7 +41,7 @@ void Sender::add_file(SharedFd file, uint64_t begin, uint64_t end, std::string_v
 
 std::array<std::string_view, Sender::kMaxPieces> Sender::views() const {
   return {canned_ ? std::string_view(canned_->head) : std::string_view(), out_, body_,
-          canned_ && !canned_head_only_ ? std::string_view(canned_->body) : std::string_view()};
+          canned_ && !canned_head_only_ ? std::string_view(*canned_->body) : std::string_view()};
 }
 
 size_t Sender::bytes_left() const {
@@ -50,48 +50,48 @@ size_t Sender::bytes_left() const {
   return total - bytes_sent_;
 }
 
-size_t Sender::gather(std::array<iovec, kMaxPieces>& pieces) const {
-  size_t count = 0;
+// The next bytes, at most `limit`.
+std::array<std::string_view, Sender::kMaxPieces> Sender::unsent(uint64_t limit) const {
+  std::array<std::string_view, kMaxPieces> pieces = views();
   size_t skip = bytes_sent_;
-  for (std::string_view view : views()) {
-    size_t gone = std::min(skip, view.size());
+  for (std::string_view& piece : pieces) {
+    size_t gone = std::min(skip, piece.size());
     skip -= gone;
-    view.remove_prefix(gone);
-    if (!view.empty()) pieces[count++] = iovec{const_cast<char*>(view.data()), view.size()};
+    piece.remove_prefix(gone);
+    piece = piece.substr(0, limit);
+    limit -= piece.size();
   }
-  return count;
+  return pieces;
 }
 
-Sender::Progress Sender::pump(int socket, uint64_t slice, Look look) {
+Sender::Progress Sender::pump(Channel& channel, uint64_t slice, Look look) {
   while (true) {
     Progress progress = Progress::done;
     if (bytes_left() > 0) {
-      progress = send_bytes(socket, look);
+      progress = send_bytes(channel, slice, look);
     } else if (file_) {
-      progress = send_file(socket, slice, look);
+      progress = send_file(channel, slice, look);
     } else {
-      return Progress::done;
+      return channel.flush() == 0 ? Progress::done : after_failure();
     }
     if (progress != Progress::done) return progress;
   }
 }
 
-Sender::Progress Sender::send_bytes(int socket, Look look) {
+Sender::Progress Sender::send_bytes(Channel& channel, uint64_t& slice, Look look) {
   // The head may wait for the file's first bytes, but not for a disk.
   bool more_follows = file_ && is_next_window_warm(look);
   while (size_t left = bytes_left()) {
-    std::array<iovec, kMaxPieces> pieces;
-    msghdr message{};
-    message.msg_iov = pieces.data();
-    message.msg_iovlen = gather(pieces);
-    ssize_t sent = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT | (more_follows ? MSG_MORE : 0));
-    if (sent < 0) {
-      if (errno == EINTR) continue;
-      return errno == EAGAIN || errno == EWOULDBLOCK ? Progress::blocked : Progress::gone;
-    }
+    if (slice == 0) return Progress::slice_used;
+    uint64_t wanted = std::min<uint64_t>(left, slice);
+    ssize_t sent = channel.send(unsent(wanted), more_follows || wanted < left);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0) return after_failure();
     bytes_sent_ += static_cast<size_t>(sent);
     total_sent_ += static_cast<uint64_t>(sent);
-    if (static_cast<size_t>(sent) < left) return Progress::blocked;
+    // TLS takes a record at a time; a socket that takes less than all is full.
+    if (static_cast<uint64_t>(sent) < wanted && channel.tls() == nullptr) return Progress::blocked;
+    slice -= static_cast<uint64_t>(sent);
   }
   clear_bytes();
   return Progress::done;
@@ -105,18 +105,17 @@ bool Sender::is_next_window_warm(Look look) {
   return true;
 }
 
-Sender::Progress Sender::send_file(int socket, uint64_t& slice, Look look) {
+Sender::Progress Sender::send_file(Channel& channel, uint64_t& slice, Look look) {
   while (file_at_ < file_end_) {
     if (slice == 0) return Progress::slice_used;
     if (!is_next_window_warm(look)) return Progress::cold;
     uint64_t wanted = std::min({slice, kMaxSendfileBytes, std::min(warm_until_, file_end_) - file_at_});
-    auto offset = static_cast<off_t>(file_at_);
-    ssize_t sent = sendfile(socket, file_->get(), &offset, wanted);
+    ssize_t sent = channel.send_file(file_->get(), file_at_, wanted);
+    if (sent < 0 && errno == EINTR) continue;
     if (sent < 0) {
-      if (errno == EINTR) continue;
-      if (errno == EAGAIN || errno == EWOULDBLOCK) return Progress::blocked;
-      return errno == EPIPE || errno == ECONNRESET || errno == ETIMEDOUT ? Progress::gone
-                                                                         : Progress::truncated;
+      bool is_of_socket = errno == EAGAIN || errno == EWOULDBLOCK || errno == EPIPE || errno == ECONNRESET ||
+                          errno == ETIMEDOUT;
+      return is_of_socket ? after_failure() : Progress::truncated;
     }
     if (sent == 0) return Progress::truncated;
     file_at_ += static_cast<uint64_t>(sent);

@@ -7,10 +7,9 @@
 #include <string_view>
 
 #include "base/shared_fd.h"
+#include "proxy/http/channel.h"
 #include "proxy/http/exchange.h"
 #include "proxy/http/file_window.h"
-
-struct iovec;
 
 namespace entrepot::http {
 
@@ -41,8 +40,8 @@ class Sender {
   void add_file(SharedFd file, uint64_t begin, uint64_t end, std::string_view tail);
 
   bool is_idle() const { return bytes_left() == 0 && !file_; }
-  /// Sends to `socket`, of files at most `slice` bytes.
-  Progress pump(int socket, uint64_t slice, Look look);
+  /// Sends at most `slice` bytes.
+  Progress pump(Channel& channel, uint64_t slice, Look look);
 
   const SharedFd& file() const { return file_; }
   uint64_t cold_begin() const { return file_at_; }
@@ -58,10 +57,10 @@ class Sender {
  private:
   static constexpr size_t kMaxPieces = 4;
   size_t bytes_left() const;
-  size_t gather(std::array<iovec, kMaxPieces>& pieces) const;
   std::array<std::string_view, kMaxPieces> views() const;
-  Progress send_bytes(int socket, Look look);
-  Progress send_file(int socket, uint64_t& slice, Look look);
+  std::array<std::string_view, kMaxPieces> unsent(uint64_t limit) const;
+  Progress send_bytes(Channel& channel, uint64_t& slice, Look look);
+  Progress send_file(Channel& channel, uint64_t& slice, Look look);
   bool is_next_window_warm(Look look);
   void clear_bytes();
 

@@ -16,6 +16,7 @@
 #include "proxy/http/limits.h"
 #include "proxy/http/listener.h"
 #include "proxy/http/server_metrics.h"
+#include "proxy/http/tls.h"
 
 namespace entrepot::http {
 
@@ -36,7 +37,8 @@ class Server {
     std::vector<Handler*> handlers;  // one per loop, in order; they outlive the server
     size_t max_connections = 16384;  // at more, nobody is accepted until there is room
     bool has_access_log = true;
-    mode_t unix_mode = 0666;  // control: 0600
+    mode_t unix_mode = 0666;            // control: 0600
+    std::shared_ptr<TlsKeys> tls = {};  // not for unix sockets; nullptr: plain
   };
 
   Server(LoopGroup& loops, DiskPool& disk, Metrics& metrics, Options options);

@@ -28,6 +28,8 @@ ServerMetrics::ServerMetrics(Metrics& metrics)
       idle_timeouts(limit(metrics, "idle_timeout")),
       stalled_clients(limit(metrics, "stalled_client")),
       refused_heads(limit(metrics, "head_size")),
+      failed_handshakes(metrics.counter("entrepot_http_failed_handshakes_total",
+                                        "TLS handshakes with clients that failed")),
       connection_limit(limit(metrics, "connections")),
       descriptor_limit(limit(metrics, "descriptors")) {}
 

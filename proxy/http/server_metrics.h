@@ -23,6 +23,7 @@ struct ServerMetrics {
   Counter idle_timeouts;
   Counter stalled_clients;
   Counter refused_heads;
+  Counter failed_handshakes;
   Counter connection_limit;
   Counter descriptor_limit;
 };

@@ -3,9 +3,11 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "proxy/http/exchange.h"
+#include "proxy/http/tls.h"
 
 namespace entrepot::http {
 
@@ -13,6 +15,7 @@ namespace entrepot::http {
 /// the count.
 struct Service {
   std::vector<Handler*> handlers;  // by loop; they outlive the server
+  std::shared_ptr<TlsKeys> tls;    // nullptr: plain
   bool has_access_log = true;
   size_t max_connections = 16384;
   std::atomic<size_t> connections{0};

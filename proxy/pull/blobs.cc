@@ -42,8 +42,11 @@ Task<Result<OpenBlob>> Blobs::open(cache::Repository repository, Digest digest) 
       source.has_link = true;
       source.link_size = found.link->size;
     }
-    Result<OpenBlob> joined = co_await join(std::move(source));
-    if (joined || !Fill::is_already_cached(joined.error())) co_return std::move(joined);
+    if (context_.cache.is_too_large(source.link_size)) co_return co_await go_past_cache(std::move(source));
+    Result<OpenBlob> joined = co_await join(source);
+    if (joined) co_return std::move(joined);
+    if (Fill::is_store_failure(joined.error())) co_return co_await go_past_cache(std::move(source));
+    if (joined.error().code != Errc::cancelled) co_return std::move(joined);
   }
   co_return fail(Errc::overloaded, "blob " + digest.text() + " is evicted as fast as it is fetched");
 }
@@ -63,13 +66,35 @@ Task<Result<OpenBlob>> Blobs::join(Source source) {
   co_return std::move(blob);
 }
 
+Task<Result<OpenBlob>> Blobs::go_past_cache(Source source) {
+  WrongOrigins& wrong = puller_.fills().wrong_origins();
+  Result<std::unique_ptr<Bypass>> bypass = co_await Bypass::open(context_, wrong, std::move(source));
+  if (!bypass) co_return fail(bypass.error());
+  OpenBlob blob;
+  blob.size = (*bypass)->size();
+  blob.bypass = std::move(*bypass);
+  blob.outcome = Outcome::bypass;
+  co_return std::move(blob);
+}
+
+Task<Result<std::unique_ptr<Bypass>>> Blobs::go_on(cache::Repository repository, Digest digest,
+                                                   Remainder remainder, Bypass::Given given) {
+  WrongOrigins& wrong = puller_.fills().wrong_origins();
+  Source source{.repository = std::move(repository), .digest = digest};
+  co_return co_await Bypass::resume(context_, wrong, std::move(source), std::move(remainder),
+                                    std::move(given));
+}
+
 Task<Result<BlobHead>> Blobs::head(cache::Repository repository, Digest digest) {
   LookUp found = co_await look_up(repository, digest);
   if (found.blob) co_return BlobHead{found.blob->size, Outcome::hit};
   if (found.link && found.link->size > 0) co_return BlobHead{found.link->size, Outcome::miss};
-  upstream::Registry* registry = context_.upstreams.find(repository.upstream);
-  if (registry == nullptr) co_return fail(Errc::name_unknown, "no such upstream: " + repository.upstream);
-  Result<upstream::BlobHead> head = co_await registry->head_blob(repository.name, digest);
+  Source source{.repository = std::move(repository), .digest = digest};
+  EventLoop& home = puller_.home_of(digest);
+  Fills& fills = puller_.at(home).fills();
+  auto ask = [&fills, source] { return fills.head(source); };
+  Result<upstream::BlobHead> head =
+      co_await call_on<Result<upstream::BlobHead>>(home, context_.loop, std::move(ask));
   if (!head) co_return fail(head.error());
   if (!head->size)
     co_return fail(Errc::upstream_failed, "the upstream does not tell the size of " + digest.text());

@@ -9,6 +9,20 @@
 
 namespace entrepot::pull {
 
+/// How a fill's bytes are fetched beside its main stream (Stretches).
+struct StretchSizes {
+  /// Where the main stream is this near, another request would hardly be faster.
+  uint64_t soon = 512u << 10;
+  /// At most so much by one request.
+  uint64_t longest = 8u << 20;
+  /// Stretches begin and end at multiples of this: a file shows where it has holes in whole blocks only, and
+  /// a part that a crash has left is adopted up to its first hole.
+  uint64_t block = 64u << 10;
+  /// What the main stream finds there already and is shorter is read and dropped: a new request would cost
+  /// more.
+  uint64_t worth_skipping = 1u << 20;
+};
+
 /// What the parts of one loop's pull path stand on. Made by main, one per loop; everything in it outlives the
 /// loop.
 struct Context {
@@ -20,6 +34,7 @@ struct Context {
   upstream::Client& upstreams;
   Logger& logger;
   Metrics& metrics;
+  StretchSizes stretches = {};
 };
 
 /// How an answer came about; becomes the Cache-Status field (RFC 9211) and the access log's.
@@ -29,6 +44,7 @@ enum class Outcome {
   stale,        // from the cache, the upstream could not be asked
   miss,         // fetched for this request
   collapsed,    // fetched, shared with a request that came before
+  bypass,       // fetched past the cache, which can't hold it
 };
 
 /// An object of one repository, and what is known of it from the index.

@@ -23,9 +23,18 @@ class FillReader {
   /// This follower was the first; the others are collapsed onto it.
   bool has_started_it() const { return has_started_it_; }
 
-  /// Waits until bytes from `at` on are readable. With `is_last` and `end == at` the blob ends there. An
-  /// error: they will never be (what was sent must be cut).
-  Task<Result<Readable>> wait_readable(uint64_t at);
+  /// Waits until bytes from `at` on are readable; those before `until` are wanted now. With `is_last` and
+  /// `end == at` the blob ends there. An error: they will never be (what was sent must be cut).
+  Task<Result<Readable>> wait_readable(uint64_t at, uint64_t until);
+  /// These are going to be waited for, one after the other.
+  void want(std::vector<cache::Extent> extents);
+  /// The client has gone: the fill need not go on for him. A wait that is under way ends in its own time, and
+  /// soon when nobody else waits.
+  void client_left();
+  /// Nothing more is wanted from the fill: its file need not be kept for us. REQUIRES: the last call.
+  void let_go();
+  /// After disk_full or io_error: where this follower goes on past the cache.
+  Task<Result<Remainder>> remainder();
   /// Waits until the digest is right; gives the blob's size.
   Task<Result<uint64_t>> wait_verified();
 
@@ -35,6 +44,7 @@ class FillReader {
   std::shared_ptr<Fill> fill_;  // used and released on the home loop only
   FillHead head_;
   bool has_started_it_;
+  bool has_left_ = false;
 };
 
 }  // namespace entrepot::pull

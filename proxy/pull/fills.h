@@ -4,8 +4,10 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/task/single_flight.h"
 #include "proxy/pull/fill.h"
 #include "proxy/pull/pending_links.h"
+#include "proxy/pull/wrong_origins.h"
 
 namespace entrepot::pull {
 
@@ -23,8 +25,11 @@ class Fills {
 
   /// Shares the fill of `source.digest`, or starts it. Who comes without a link, through another repository
   /// than the one the fill asks, first proves to the upstream that his repository holds the blob too: bytes
-  /// are shared, rights are not. The error `Fill::is_already_cached` means: look it up again.
-  Task<Result<Joined>> join(Source source);
+  /// are shared, rights are not. `cancelled` means: look it up again.
+  Task<Result<Joined>> join(Source asked);
+
+  /// Asks the upstream whether the repository holds the blob, by one HEAD however many ask at once.
+  Task<Result<upstream::BlobHead>> head(Source source);
 
   /// A manifest that was fetched into memory is stored without a fill: waits until nobody else writes this
   /// digest, and keeps fills of it waiting until `release`.
@@ -33,10 +38,16 @@ class Fills {
 
   bool is_filling(const Digest& digest) const { return fills_.contains(digest); }
   PendingLinks& pending_links() { return pending_links_; }
+  WrongOrigins& wrong_origins() { return wrong_origins_; }
 
  private:
+  Task<Source> find_right(Source source);
   Task<Status> make_link(Source source);
   Task<Status> prove_right(Source source);
+  Task<Result<upstream::BlobHead>> ask_head(Source source);
+  std::shared_ptr<Fill> start(const Source& source);
+  bool is_known_too_large(const Digest& digest);
+  void note_too_large(const Fill& fill, const Digest& digest);
   Task<bool> until_free(Digest digest);
   void wake(const Digest& digest);
 
@@ -45,6 +56,10 @@ class Fills {
   std::unordered_set<Digest, DigestHash> claimed_;
   std::unordered_multimap<Digest, Completion<bool>*, DigestHash> waiting_;  // for a fill or a claim to end
   PendingLinks pending_links_;
+  WrongOrigins wrong_origins_;
+  // Found out by a fill, on an upstream's word: not to be tried again before that time.
+  std::unordered_map<Digest, MonotonicTime, DigestHash> too_large_;
+  SingleFlight<Result<upstream::BlobHead>> heads_;
 };
 
 }  // namespace entrepot::pull

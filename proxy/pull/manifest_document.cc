@@ -1,8 +1,11 @@
 #include "proxy/pull/manifest_document.h"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 namespace entrepot::pull {
 namespace {
@@ -18,15 +21,43 @@ bool says_nothing(std::string_view type) {
          type == "application/json";
 }
 
+// What is read of a manifest, or of a descriptor. Nothing else is kept: 4 MiB of JSON would be 100 MiB of it.
+bool is_read(std::string_view key) {
+  constexpr std::string_view kKeys[] = {"schemaVersion", "mediaType", "config", "layers", "blobs",
+                                        "manifests",     "digest",    "size",   "urls"};
+  return std::ranges::find(kKeys, key) != std::end(kKeys);
+}
+
+// Decides what of a document is kept while it is parsed, and whether it is sound.
+class ParseWatch {
+ public:
+  bool operator()(int depth, Json::parse_event_t event, Json& value) {
+    if (depth > kMaxDepth) is_sound_ = false;
+    if (event == Json::parse_event_t::object_start) keys_.emplace_back();
+    if (event == Json::parse_event_t::object_end && !keys_.empty()) keys_.pop_back();
+    if (event != Json::parse_event_t::key) return is_sound_;
+    const auto& key = value.get_ref<const std::string&>();
+    if (!is_read(key)) return false;
+    // Of two values for one key, another reader may take the other.
+    if (!keys_.empty() && !keys_.back().insert(key).second) is_sound_ = false;
+    return is_sound_;
+  }
+  bool is_sound() const { return is_sound_; }
+
+ private:
+  bool is_sound_ = true;
+  std::vector<std::set<std::string>> keys_;  // of each open object, those that are read
+};
+
 Result<Json> parse(std::string_view bytes) {
-  bool is_too_deep = false;
-  auto watch_depth = [&is_too_deep](int depth, Json::parse_event_t, Json&) {
-    if (depth > kMaxDepth) is_too_deep = true;
-    return !is_too_deep;
-  };
-  Json document = Json::parse(bytes, watch_depth, /*allow_exceptions=*/false);
-  if (is_too_deep || document.is_discarded() || !document.is_object())
-    return fail(Errc::manifest_invalid, "the manifest is no JSON object");
+  // The parser would skip a byte order mark and end at a NUL; what it is shown must be the whole.
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  bool is_plain = !bytes.starts_with(kByteOrderMark) && bytes.find('\0') == std::string_view::npos;
+  ParseWatch watch;
+  Json document;
+  if (is_plain) document = Json::parse(bytes, std::ref(watch), /*allow_exceptions=*/false);
+  if (!is_plain || !watch.is_sound() || document.is_discarded() || !document.is_object())
+    return fail(Errc::manifest_invalid, "the manifest is no JSON object, or an ambiguous one");
   return document;
 }
 
@@ -41,7 +72,9 @@ Result<cache::Descriptor> read_descriptor(const Json& json) {
   if (!digest) return fail(Errc::manifest_invalid, "a descriptor has no usable digest");
   auto size = json.find("size");
   bool has_size = size != json.end() && size->is_number_unsigned();
-  return cache::Descriptor{*digest, has_size ? size->get<uint64_t>() : 0};
+  uint64_t bytes = has_size ? size->get<uint64_t>() : 0;
+  if (bytes > INT64_MAX) return fail(Errc::manifest_invalid, "a descriptor's size is beyond all sizes");
+  return cache::Descriptor{*digest, bytes};
 }
 
 Status add_children(const Json& document, const char* key, std::vector<cache::Descriptor>& children) {

@@ -1,13 +1,17 @@
 #include "proxy/pull/manifests.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "base/disk/run_on_disk.h"
 #include "base/loop/call_on.h"
+#include "base/loop/next_turn.h"
+#include "base/loop/sleep.h"
 #include "cache/part.h"
 #include "proxy/pull/commit.h"
 #include "proxy/pull/puller.h"
+#include "proxy/pull/retry_budget.h"
 
 namespace entrepot::pull {
 namespace {
@@ -25,25 +29,45 @@ Result<std::shared_ptr<const Manifest>> check_manifest(const cache::Repository& 
       Manifest{digest, std::move(document.media_type), std::move(body.bytes), std::move(document.children)});
 }
 
+cache::Commit commit_of(const cache::Repository& repository, const Manifest& manifest) {
+  cache::Commit commit;
+  cache::Commit::Blob blob{.digest = manifest.digest,
+                           .size = manifest.bytes.size(),
+                           .manifest_media_type = manifest.media_type,
+                           .children = {}};
+  cache::Descriptor self{.digest = manifest.digest, .size = manifest.bytes.size()};
+  commit.links.push_back({.repository = repository, .object = self});
+  for (const cache::Descriptor& child : manifest.children) {
+    blob.children.push_back(child.digest);
+    commit.links.push_back({.repository = repository, .object = child});
+  }
+  commit.blobs.push_back(std::move(blob));
+  return commit;
+}
+
 }  // namespace
 
 Task<Result<PulledManifest>> Manifests::get(cache::Repository repository, Digest digest) {
+  std::shared_ptr<const Manifest> found = co_await find(repository, digest);
+  if (found) co_return PulledManifest{std::move(found), Outcome::hit};
+  EventLoop& home = puller_.home_of(digest);
+  Manifests& there = puller_.at(home).manifests();
+  auto ask = [&there, repository, digest] { return there.fetch_once(repository, digest); };
+  co_return co_await call_on<Result<PulledManifest>>(home, context_.loop, std::move(ask));
+}
+
+// In the cache; nullptr when it is not. An index that cannot be read is as good as an empty one.
+Task<std::shared_ptr<const Manifest>> Manifests::find(cache::Repository repository, Digest digest) {
   auto look = [&cache = context_.cache, repository, digest] {
     return cache.find_manifest(repository, digest);
   };
   Result<std::optional<cache::FoundManifest>> found =
       co_await run_on_disk(context_.look_ups, context_.loop, "find manifest", std::move(look));
   if (!found) context_.logger.error("looking up {} failed: {}", digest.text(), found.error().message);
-  if (found && *found) {
-    cache::FoundManifest& manifest = **found;
-    auto shared = std::make_shared<const Manifest>(
-        Manifest{digest, std::move(manifest.media_type), std::move(manifest.bytes), {}});
-    co_return PulledManifest{std::move(shared), Outcome::hit};
-  }
-  EventLoop& home = puller_.home_of(digest);
-  Manifests& there = puller_.at(home).manifests();
-  auto ask = [&there, repository, digest] { return there.fetch_once(repository, digest); };
-  co_return co_await call_on<Result<PulledManifest>>(home, context_.loop, std::move(ask));
+  if (!found || !*found) co_return nullptr;
+  cache::FoundManifest& manifest = **found;
+  co_return std::make_shared<const Manifest>(
+      Manifest{digest, std::move(manifest.media_type), std::move(manifest.bytes), {}});
 }
 
 Task<Result<PulledManifest>> Manifests::fetch_once(cache::Repository repository, Digest digest) {
@@ -65,6 +89,14 @@ bool Manifests::is_fetching(const Digest& digest) const {
 }
 
 Task<void> Manifests::run(Key key, cache::Repository repository, Digest digest) {
+  // It may have been on its way into the index while the asker looked there: what is neither in our table nor
+  // in the index now is nowhere.
+  std::shared_ptr<const Manifest> found = co_await find(repository, digest);
+  if (found) {
+    tell(key, PulledManifest{std::move(found), Outcome::hit});
+    fetches_.erase(key);
+    co_return;
+  }
   Result<std::shared_ptr<const Manifest>> fetched = co_await fetch(repository, digest);
   if (!fetched) {
     tell(key, fail(fetched.error()));
@@ -72,22 +104,53 @@ Task<void> Manifests::run(Key key, cache::Repository repository, Digest digest) 
     co_return;
   }
   fetches_.at(key).manifest = *fetched;
-  const std::vector<cache::Descriptor>& children = (*fetched)->children;
-  expect_children(repository, children, true);
-  tell(key, PulledManifest{*fetched, Outcome::miss});
-  // The client has his answer; what fails now only means that it is fetched again next time.
   std::shared_ptr<const Manifest> manifest = *fetched;
+  co_await expect_children(manifest, repository, true);
+  tell(key, PulledManifest{manifest, Outcome::miss});
+  // The client has his answer; what fails now only means that it is fetched again next time.
   Status stored = co_await store(repository, manifest);
   if (!stored) context_.logger.error("could not store manifest {}: {}", key, stored.error().message);
-  expect_children(repository, children, false);
+  co_await expect_children(manifest, repository, false);
   fetches_.erase(key);
 }
 
 Task<Result<std::shared_ptr<const Manifest>>> Manifests::fetch(cache::Repository repository, Digest digest) {
   upstream::Registry* registry = context_.upstreams.find(repository.upstream);
   if (registry == nullptr) co_return fail(Errc::name_unknown, "no such upstream: " + repository.upstream);
+  RetryBudget budget;
+  while (true) {
+    Result<std::shared_ptr<const Manifest>> fetched = co_await ask_origins(*registry, repository, digest);
+    if (fetched || !upstream::is_no_answer(fetched.error())) co_return std::move(fetched);
+    std::optional<Duration> wait = budget.after(fetched.error(), false);
+    if (!wait) co_return std::move(fetched);
+    co_await sleep_on(context_.loop, *wait);
+  }
+}
+
+// Each origin once, until one has the right bytes. The url's "no" is final; a mirror's is not believed, and
+// when nobody has it the error is the url's.
+Task<Result<std::shared_ptr<const Manifest>>> Manifests::ask_origins(upstream::Registry& registry,
+                                                                     cache::Repository repository,
+                                                                     Digest digest) {
+  Result<std::shared_ptr<const Manifest>> first = co_await fetch_from(registry, 0, repository, digest);
+  for (size_t origin = 1; !first && origin < registry.origins(); ++origin) {
+    const Error& error = first.error();
+    if (error.code != Errc::digest_mismatch && !upstream::is_no_answer(error)) break;
+    Result<std::shared_ptr<const Manifest>> other = co_await fetch_from(registry, origin, repository, digest);
+    if (other) co_return std::move(other);
+    context_.logger.info("a mirror of {} has not helped: {}", repository.upstream, other.error().message);
+  }
+  co_return std::move(first);
+}
+
+Task<Result<std::shared_ptr<const Manifest>>> Manifests::fetch_from(upstream::Registry& registry,
+                                                                    size_t origin,
+                                                                    cache::Repository repository,
+                                                                    Digest digest) {
   Reference reference = digest;
-  Result<upstream::ManifestBody> body = co_await registry->get_manifest(repository.name, reference);
+  std::string name = repository.name;
+  Result<upstream::ManifestBody> body =
+      co_await registry.get_manifest(std::move(name), std::move(reference), origin);
   if (!body) co_return fail(body.error());
   // Up to 4 MiB to hash and to parse: not on the loop.
   auto check = [repository, digest, body = std::move(*body)]() mutable {
@@ -98,57 +161,58 @@ Task<Result<std::shared_ptr<const Manifest>>> Manifests::fetch(cache::Repository
 
 // A client asks for the blobs as soon as it has the manifest: their home loops learn now what the index will
 // say later.
-void Manifests::expect_children(const cache::Repository& repository,
-                                const std::vector<cache::Descriptor>& children, bool is_pending) {
-  for (const cache::Descriptor& child : children) {
-    EventLoop& home = puller_.home_of(child.digest);
-    Source source{
-        .repository = repository, .digest = child.digest, .has_link = true, .link_size = child.size};
-    home.post([&links = puller_.at(home).fills().pending_links(), source = std::move(source), is_pending] {
-      if (is_pending)
-        links.add(source);
-      else
-        links.remove(source);
-    });
+// There may be tens of thousands: some at a time, on either side.
+Task<void> Manifests::expect_children(std::shared_ptr<const Manifest> manifest, cache::Repository repository,
+                                      bool is_pending) {
+  constexpr size_t kAtOnce = 128;
+  const std::vector<cache::Descriptor>& children = manifest->children;
+  for (size_t begin = 0; begin < children.size(); begin += kAtOnce) {
+    if (begin > 0) co_await next_turn(context_.loop);
+    std::map<EventLoop*, std::vector<Source>> by_home;
+    for (size_t i = begin; i < std::min(begin + kAtOnce, children.size()); ++i) {
+      const cache::Descriptor& child = children[i];
+      by_home[&puller_.home_of(child.digest)].push_back(
+          {.repository = repository, .digest = child.digest, .has_link = true, .link_size = child.size});
+    }
+    for (auto& [home, sources] : by_home) {
+      PendingLinks& links = puller_.at(*home).fills().pending_links();
+      home->post([&links, sources = std::move(sources), is_pending] {
+        for (const Source& source : sources) is_pending ? links.add(source) : links.remove(source);
+      });
+    }
   }
 }
 
 Task<Status> Manifests::store(cache::Repository repository, std::shared_ptr<const Manifest> manifest) {
   Digest digest = manifest->digest;
   co_await puller_.fills().claim(digest);
-  Status placed = co_await place(manifest);
-  if (!placed) {
-    puller_.fills().release(digest);
-    co_return placed;
+  Result<cache::Commit> placed = co_await place(repository, manifest);
+  Status stored = placed ? Status() : Status(fail(placed.error()));
+  if (placed) {
+    Status committed = co_await commit_to(context_, std::move(*placed));
+    stored = committed;
   }
-  cache::Commit commit;
-  cache::Commit::Blob blob{.digest = manifest->digest,
-                           .size = manifest->bytes.size(),
-                           .manifest_media_type = manifest->media_type,
-                           .children = {}};
-  cache::Descriptor self{.digest = manifest->digest, .size = manifest->bytes.size()};
-  commit.links.push_back({.repository = repository, .object = self});
-  for (const cache::Descriptor& child : manifest->children) {
-    blob.children.push_back(child.digest);
-    commit.links.push_back({.repository = repository, .object = child});
-  }
-  commit.blobs.push_back(std::move(blob));
-  Status committed = co_await commit_to(context_, std::move(commit));
   puller_.fills().release(digest);
-  co_return committed;
+  co_return stored;
 }
 
-Task<Status> Manifests::place(std::shared_ptr<const Manifest> manifest) {
-  auto write = [&cache = context_.cache, manifest]() -> Status {
+// Gives what is then to be committed, which of a manifest with many children is megabytes: not for the loop
+// to put together.
+Task<Result<cache::Commit>> Manifests::place(cache::Repository repository,
+                                             std::shared_ptr<const Manifest> manifest) {
+  auto write = [&cache = context_.cache, repository, manifest]() -> Result<cache::Commit> {
     ENTREPOT_TRY_ASSIGN(bool is_there, cache.contains(manifest->digest));
-    if (is_there) return {};  // another repository brought it
+    if (is_there) return commit_of(repository, *manifest);  // another repository brought it
     ENTREPOT_TRY_ASSIGN(std::unique_ptr<cache::Part> part,
                         cache.open_part(manifest->digest, manifest->bytes.size()));
-    Status status = part->append(manifest->bytes);
+    // What a fill may have left of it is not worth looking at.
+    Status status = part->rewind({});
+    if (status) status = part->append(manifest->bytes);
     if (status) status = part->verify();
     if (status) status = part->place();
-    if (!status) part->discard();
-    return status;
+    if (status) return commit_of(repository, *manifest);
+    part->discard();
+    return fail(status.error());
   };
   co_return co_await run_on_disk(context_.disk, context_.loop, "store manifest", std::move(write));
 }

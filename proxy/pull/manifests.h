@@ -48,12 +48,17 @@ class Manifests {
   using Key = std::string;
 
   Task<void> run(Key key, cache::Repository repository, Digest digest);
+  Task<std::shared_ptr<const Manifest>> find(cache::Repository repository, Digest digest);
   Task<Result<std::shared_ptr<const Manifest>>> fetch(cache::Repository repository, Digest digest);
+  Task<Result<std::shared_ptr<const Manifest>>> ask_origins(upstream::Registry& registry,
+                                                            cache::Repository repository, Digest digest);
+  Task<Result<std::shared_ptr<const Manifest>>> fetch_from(upstream::Registry& registry, size_t origin,
+                                                           cache::Repository repository, Digest digest);
   Task<Status> store(cache::Repository repository, std::shared_ptr<const Manifest> manifest);
-  Task<Status> place(std::shared_ptr<const Manifest> manifest);
+  Task<Result<cache::Commit>> place(cache::Repository repository, std::shared_ptr<const Manifest> manifest);
   void tell(Key key, Result<PulledManifest> result);
-  void expect_children(const cache::Repository& repository, const std::vector<cache::Descriptor>& children,
-                       bool is_pending);
+  Task<void> expect_children(std::shared_ptr<const Manifest> manifest, cache::Repository repository,
+                             bool is_pending);
 
   Context& context_;
   Puller& puller_;

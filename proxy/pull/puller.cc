@@ -12,7 +12,8 @@ Puller::Puller(Context context)
       fills_(context_),
       blobs_(context_, *this),
       manifests_(context_, *this),
-      tags_(context_, *this) {}
+      tags_(context_, *this),
+      listings_(context_, *this) {}
 
 void Puller::connect(std::span<Puller* const> siblings) {
   siblings_.assign(siblings.begin(), siblings.end());
@@ -31,9 +32,9 @@ Task<Result<ObjectState>> Puller::state_of(Digest digest) {
 }
 
 Task<Result<ObjectState>> Puller::state_at_home(Digest digest) {
-  auto look = [&cache = context_.cache, digest] { return cache.contains(digest); };
+  auto look = [&cache = context_.cache, digest] { return cache.is_acknowledged(digest); };
   Result<bool> is_committed =
-      co_await run_on_disk(context_.look_ups, context_.loop, "contains", std::move(look));
+      co_await run_on_disk(context_.look_ups, context_.loop, "is acknowledged", std::move(look));
   if (!is_committed) co_return fail(is_committed.error());
   if (*is_committed) co_return ObjectState::committed;
   bool is_filling = fills_.is_filling(digest) || manifests_.is_fetching(digest);

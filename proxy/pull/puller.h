@@ -5,6 +5,7 @@
 
 #include "proxy/pull/blobs.h"
 #include "proxy/pull/fills.h"
+#include "proxy/pull/listings.h"
 #include "proxy/pull/manifests.h"
 #include "proxy/pull/tags.h"
 
@@ -23,6 +24,7 @@ class Puller {
   Blobs& blobs() { return blobs_; }
   Manifests& manifests() { return manifests_; }
   Tags& tags() { return tags_; }
+  Listings& listings() { return listings_; }
   Fills& fills() { return fills_; }
   const Context& context() const { return context_; }
 
@@ -42,6 +44,7 @@ class Puller {
   Blobs blobs_;
   Manifests manifests_;
   Tags tags_;
+  Listings listings_;
 };
 
 }  // namespace entrepot::pull

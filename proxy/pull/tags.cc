@@ -5,8 +5,10 @@
 
 #include "base/disk/run_on_disk.h"
 #include "base/loop/call_on.h"
+#include "base/loop/sleep.h"
 #include "proxy/pull/commit.h"
 #include "proxy/pull/puller.h"
+#include "proxy/pull/retry_budget.h"
 
 namespace entrepot::pull {
 namespace {
@@ -18,23 +20,6 @@ constexpr Duration kLongestLeaveAlone{60'000};
 // When the upstream has said that there is no such tag, or not for us, the index keeps it as checked at this
 // time.
 constexpr WallTime kGone{};
-
-// Whether the upstream has not answered the question, as opposed to having said no.
-bool could_not_ask(const Error& error) {
-  switch (error.code) {
-    case Errc::upstream_unreachable:
-    case Errc::upstream_timeout:
-    case Errc::upstream_failed:
-    case Errc::upstream_rate_limited:
-    case Errc::upstream_refused_credential:
-    case Errc::policy_refused:
-    case Errc::shutting_down:
-    case Errc::overloaded:
-      return true;
-    default:
-      return false;
-  }
-}
 
 }  // namespace
 
@@ -99,13 +84,13 @@ Task<void> Tags::recall(Entry& entry, cache::Repository repository, std::string 
 Task<Result<ResolvedTag>> Tags::ask(Entry& entry, cache::Repository repository, std::string tag) {
   upstream::Registry* registry = context_.upstreams.find(repository.upstream);
   if (registry == nullptr) co_return fail(Errc::name_unknown, "no such upstream: " + repository.upstream);
-  Reference reference = tag;
-  Result<upstream::ManifestHead> head = co_await registry->head_manifest(repository.name, reference);
+  bool may_be_stale = entry.digest.has_value();
+  Result<upstream::ManifestHead> head = co_await ask_head(*registry, repository.name, tag, may_be_stale);
   if (head && !head->digest)
     head = fail(Errc::upstream_failed,
                 "the upstream does not tell the digest of " + repository.name + ":" + tag);
   if (!head) {
-    if (entry.digest && !could_not_ask(head.error())) co_await forget(entry, repository, tag);
+    if (entry.digest && !upstream::is_no_answer(head.error())) co_await forget(entry, repository, tag);
     co_return stale_or_fail(entry, repository, head.error());
   }
   bool is_known = entry.digest == head->digest;
@@ -115,6 +100,20 @@ Task<Result<ResolvedTag>> Tags::ask(Entry& entry, cache::Repository repository, 
   remember(repository, tag, *head->digest);
   co_return ResolvedTag{*entry.digest, is_known ? Outcome::revalidated : Outcome::miss,
                         entry.checked_at + ttl_of(repository)};
+}
+
+// Where there is no old answer to give, a passing fault is worth another try.
+Task<Result<upstream::ManifestHead>> Tags::ask_head(upstream::Registry& registry, std::string name,
+                                                    std::string tag, bool may_be_stale) {
+  RetryBudget budget;
+  while (true) {
+    Reference reference = tag;
+    Result<upstream::ManifestHead> head = co_await registry.head_manifest(name, std::move(reference));
+    if (head || may_be_stale || !upstream::is_no_answer(head.error())) co_return std::move(head);
+    std::optional<Duration> wait = budget.after(head.error(), false);
+    if (!wait) co_return std::move(head);
+    co_await sleep_on(context_.loop, *wait);
+  }
 }
 
 std::optional<ResolvedTag> Tags::answer_from(const Entry& entry, const cache::Repository& repository) const {

@@ -46,6 +46,8 @@ class Tags {
   Task<void> check(std::string key, cache::Repository repository, std::string tag);
   Task<Result<ResolvedTag>> look_up_or_ask(Entry& entry, cache::Repository repository, std::string tag);
   Task<Result<ResolvedTag>> ask(Entry& entry, cache::Repository repository, std::string tag);
+  Task<Result<upstream::ManifestHead>> ask_head(upstream::Registry& registry, std::string name,
+                                                std::string tag, bool may_be_stale);
   Task<void> recall(Entry& entry, cache::Repository repository, std::string tag);
   std::optional<ResolvedTag> answer_from(const Entry& entry, const cache::Repository& repository) const;
   Result<ResolvedTag> stale_or_fail(Entry& entry, const cache::Repository& repository, const Error& error);

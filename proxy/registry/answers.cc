@@ -4,6 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include <fmt/format.h>
+
 namespace entrepot::registry {
 namespace {
 
@@ -25,6 +27,14 @@ std::string error_document(std::string_view code, std::string_view message) {
   return "{\"errors\":[{\"code\":" + json_string(code) + ",\"message\":" + json_string(message) + "}]}\n";
 }
 
+http::Head error_head(int status, std::string_view label) {
+  http::Head head(status);
+  head.add("Content-Type", "application/json")
+      .add(kApiVersion, "registry/2.0")
+      .add("Cache-Status", "entrepot; detail=" + std::string(label));
+  return head;
+}
+
 http::Head object_head(const Digest& digest, const std::string& status, const std::string& ns) {
   http::Head head(200);
   std::string text = digest.text();
@@ -34,6 +44,16 @@ http::Head object_head(const Digest& digest, const std::string& status, const st
       .add("Cache-Status", status);
   if (!ns.empty()) head.add("OCI-Namespace", ns);
   return head;
+}
+
+// What went wrong on our side or the upstream's may name hosts and addresses that are nobody's business: the
+// client gets the reason, the log the rest.
+std::string public_message(http::Exchange& exchange, const Error& error) {
+  const ErrcInfo& info = describe(error.code);
+  if (info.http_status < 500) return error.message;
+  std::string id = fmt::format("{:x}", exchange.request().id);
+  exchange.loop().logger().write(info.level, "request " + id + " failed: " + error.message);
+  return std::string(info.label) + "; the log has the details under request " + id;
 }
 
 }  // namespace
@@ -51,6 +71,8 @@ std::string cache_status(pull::Outcome outcome, Duration fresh_for) {
       return "entrepot; fwd=miss";
     case pull::Outcome::collapsed:
       return "entrepot; fwd=miss; collapsed";
+    case pull::Outcome::bypass:
+      return "entrepot; fwd=bypass";
   }
   return "entrepot";
 }
@@ -65,6 +87,13 @@ http::Head manifest_head(const Digest& digest, const std::string& media_type, co
 http::Head blob_head(const Digest& digest, const std::string& status, const std::string& ns) {
   http::Head head = object_head(digest, status, ns);
   head.add("Content-Type", "application/octet-stream").add("Accept-Ranges", "bytes");
+  return head;
+}
+
+http::Head listing_head(const std::string& media_type, const std::string& status, const std::string& ns) {
+  http::Head head(200);
+  head.add("Content-Type", media_type).add(kApiVersion, "registry/2.0").add("Cache-Status", status);
+  if (!ns.empty()) head.add("OCI-Namespace", ns);
   return head;
 }
 
@@ -92,30 +121,37 @@ bool is_known_to_client(const http::Request& request, const Digest& digest) {
   return false;
 }
 
-void send_not_modified(http::Exchange& exchange, const Digest& digest) {
-  std::string status = cache_status(pull::Outcome::hit);
+void send_not_modified(http::Exchange& exchange, const Digest& digest, const std::string& status,
+                       const std::string& ns) {
   exchange.note().cache_status = status;
-  http::Head head = object_head(digest, status, {});
+  http::Head head = object_head(digest, status, ns);
   head.status = 304;
   exchange.send(std::move(head), {});
 }
 
 void send_error(http::Exchange& exchange, const Error& error) {
   const ErrcInfo& info = describe(error.code);
-  http::Head head(info.http_status);
-  head.add("Content-Type", "application/json").add(kApiVersion, "registry/2.0");
+  http::Head head = error_head(info.http_status, info.label);
   if (info.http_status == 429 || info.http_status == 503) {
     int seconds = std::clamp(error.retry_after_seconds, 1, kLongestRetryAfterSeconds);
     head.add("Retry-After", std::to_string(seconds));
   }
   if (exchange.note().cache_status.empty())
     exchange.note().cache_status = std::string("error=") + std::string(info.label);
+  exchange.send(std::move(head), error_document(info.oci_code, public_message(exchange, error)));
+}
+
+void send_range_invalid(http::Exchange& exchange, uint64_t size, const Error& error) {
+  const ErrcInfo& info = describe(Errc::range_invalid);
+  http::Head head = error_head(info.http_status, info.label);
+  head.add("Content-Range", "bytes */" + std::to_string(size));
+  exchange.note().cache_status = "error=" + std::string(info.label);
   exchange.send(std::move(head), error_document(info.oci_code, error.message));
 }
 
 void send_write_refused(http::Exchange& exchange) {
-  http::Head head(405);
-  head.add("Content-Type", "application/json").add(kApiVersion, "registry/2.0").add("Allow", "GET, HEAD");
+  http::Head head = error_head(405, "unsupported");
+  head.add("Allow", "GET, HEAD");
   exchange.send(std::move(head), error_document("UNSUPPORTED", "this registry is a read-only cache"));
 }
 

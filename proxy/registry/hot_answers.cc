@@ -13,7 +13,7 @@ constexpr size_t kMaxLeaving = 1024;
 constexpr std::chrono::seconds kLookUpsLast{5};
 
 size_t weight(const HotAnswer& answer) {
-  return kEntryOverhead + (answer.canned ? answer.canned->head.size() + answer.canned->body.size() : 0);
+  return kEntryOverhead + (answer.canned ? answer.canned->head.size() + answer.canned->body->size() : 0);
 }
 
 }  // namespace

@@ -25,15 +25,16 @@ struct HotAnswer {
   std::shared_ptr<const http::CannedAnswer> canned;  // or:
   SharedFd file;
   uint64_t size = 0;                             // of the file
-  std::string ns;                                // OCI-Namespace, for the file's head
+  std::string ns;                                // OCI-Namespace, for heads that are made anew
   MonotonicTime expires = MonotonicTime::max();  // of a tag's answer
   MonotonicTime touched_at;                      // when the cache was last told of its use
 };
 
 /// The answers of one loop that are used again and again, asked before the index: least recently used goes
 /// first, bounded in bytes (32 MiB) and in descriptors (256). What is evicted from the cache is forgotten
-/// here, so that its space is given back. The key is the request's target as it was sent: the target decides
-/// the upstream, the repository and so the rights, and a hit need not even parse it.
+/// here, so that its space is given back. The key is the request's target as it was sent, with what its Host
+/// header selects (hot_target.h): they decide the upstream, the repository and so the rights, and a hit need
+/// not even parse them.
 class HotAnswers {
  public:
   /// The answer, or nullptr when there is none or it has expired. Good until the next call.

@@ -4,6 +4,14 @@
 #include "proxy/registry/hot_target.h"
 
 namespace entrepot::registry {
+namespace {
+
+// Up to 4 MiB: shared by all who are being sent it, and never copied on a loop.
+std::shared_ptr<const std::string> bytes_of(const std::shared_ptr<const pull::Manifest>& manifest) {
+  return {manifest, &manifest->bytes};
+}
+
+}  // namespace
 
 Task<void> ManifestRequests::answer(std::shared_ptr<http::Exchange> exchange, pull::Addressing::Target target,
                                     Reference reference) {
@@ -40,27 +48,31 @@ void ManifestRequests::send(http::Exchange& exchange, const pull::Addressing::Ta
   std::string status =
       cache_status(outcome, std::chrono::duration_cast<Duration>(resolved.fresh_until - now));
   if (pulled.outcome == pull::Outcome::hit) puller_.context().cache.touch(manifest.digest);
-  if (resolved.outcome != pull::Outcome::stale) keep_hot(exchange, target, reference, resolved, manifest);
+  if (resolved.outcome != pull::Outcome::stale)
+    keep_hot(exchange, target, reference, resolved, pulled.manifest);
   if (is_known_to_client(exchange.request(), manifest.digest)) {
-    send_not_modified(exchange, manifest.digest);
+    send_not_modified(exchange, manifest.digest, status, target.ns);
     return;
   }
   exchange.note().cache_status = status;
-  exchange.send(manifest_head(manifest.digest, manifest.media_type, status, target.ns), manifest.bytes);
+  exchange.send_canned(http::make_canned(
+      manifest_head(manifest.digest, manifest.media_type, status, target.ns), bytes_of(pulled.manifest)));
 }
 
 void ManifestRequests::keep_hot(http::Exchange& exchange, const pull::Addressing::Target& target,
                                 const Reference& reference, const pull::ResolvedTag& resolved,
-                                const pull::Manifest& manifest) {
-  std::optional<std::string> key = hot_key(exchange.request());
+                                const std::shared_ptr<const pull::Manifest>& pulled) {
+  std::optional<std::string> key = hot_key(exchange.request(), target.selected_by_host);
   if (!key) return;
+  const pull::Manifest& manifest = *pulled;
   std::string status = cache_status(pull::Outcome::hit);
   HotAnswer hot(manifest.digest);
+  hot.ns = target.ns;
   hot.note = exchange.note();
   hot.note.cache_status = status;
   hot.note.upstream_milliseconds = -1;
   hot.canned = http::make_canned(manifest_head(manifest.digest, manifest.media_type, status, target.ns),
-                                 manifest.bytes);
+                                 bytes_of(pulled));
   if (std::holds_alternative<std::string>(reference)) hot.expires = resolved.fresh_until;
   hot_.put(std::move(*key), std::move(hot), exchange.loop().clock().monotonic());
 }

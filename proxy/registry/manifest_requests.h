@@ -25,7 +25,7 @@ class ManifestRequests {
   void send(http::Exchange& exchange, const pull::Addressing::Target& target, const Reference& reference,
             const pull::ResolvedTag& resolved, const pull::PulledManifest& pulled);
   void keep_hot(http::Exchange& exchange, const pull::Addressing::Target& target, const Reference& reference,
-                const pull::ResolvedTag& resolved, const pull::Manifest& manifest);
+                const pull::ResolvedTag& resolved, const std::shared_ptr<const pull::Manifest>& pulled);
 
   pull::Puller& puller_;
   HotAnswers& hot_;

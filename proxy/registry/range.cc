@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
+#include <string>
 
 namespace entrepot::registry {
 namespace {
@@ -25,29 +27,59 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-}  // namespace
+bool is_bytes_unit(std::string_view text) {
+  constexpr std::string_view kUnit = "bytes";
+  return std::ranges::equal(text, kUnit, [](char a, char b) { return (a | 0x20) == b; });
+}
 
-Result<std::optional<ByteRange>> read_range(std::string_view header, uint64_t size) {
-  constexpr std::string_view kUnit = "bytes=";
-  if (!header.starts_with(kUnit)) return std::nullopt;
-  std::string_view spec = trimmed(header.substr(kUnit.size()));
+// One range-spec. nullopt: malformed. An empty range: outside.
+std::optional<ByteRange> read_spec(std::string_view spec, uint64_t size) {
   size_t dash = spec.find('-');
-  if (dash == std::string_view::npos || spec.find(',') != std::string_view::npos) return std::nullopt;
+  if (dash == std::string_view::npos) return std::nullopt;
   std::string_view first_text = spec.substr(0, dash);
   std::string_view last_text = spec.substr(dash + 1);
   std::optional<uint64_t> first = number(first_text);
   std::optional<uint64_t> last = number(last_text);
-  Error outside{Errc::range_invalid, "the range lies outside the blob of " + std::to_string(size) + " bytes"};
   if (first_text.empty()) {
     if (!last) return std::nullopt;
-    if (*last == 0 || size == 0) return fail(std::move(outside));
     return ByteRange{size - std::min(*last, size), size};
   }
   if (!first || (!last_text.empty() && !last)) return std::nullopt;
   if (last && *last < *first) return std::nullopt;
-  if (*first >= size) return fail(std::move(outside));
-  uint64_t end = last && *last < size - 1 ? *last + 1 : size;
-  return ByteRange{*first, end};
+  if (*first >= size) return ByteRange{};
+  return ByteRange{*first, last && *last < size - 1 ? *last + 1 : size};
+}
+
+}  // namespace
+
+Result<std::vector<ByteRange>> read_ranges(std::string_view header, uint64_t size) {
+  size_t equals = header.find('=');
+  if (equals == std::string_view::npos || !is_bytes_unit(header.substr(0, equals)))
+    return std::vector<ByteRange>();
+  std::string_view list = header.substr(equals + 1);
+  std::vector<ByteRange> ranges;
+  size_t asked = 0;
+  uint64_t total = 0;
+  while (true) {
+    size_t comma = list.find(',');
+    std::string_view spec = trimmed(list.substr(0, comma));
+    if (!spec.empty()) {  // RFC 9110 section 5.6.1: empty elements of a list mean nothing
+      if (++asked > kMaxRanges)
+        return fail(Errc::bad_request, "more than " + std::to_string(kMaxRanges) + " ranges");
+      std::optional<ByteRange> range = read_spec(spec, size);
+      if (!range) return std::vector<ByteRange>();
+      if (total <= size) total += range->end - range->begin;  // so that the sum never overflows
+      if (range->end > range->begin) ranges.push_back(*range);
+    }
+    if (comma == std::string_view::npos) break;
+    list.remove_prefix(comma + 1);
+  }
+  if (asked == 0) return std::vector<ByteRange>();
+  if (ranges.empty())
+    return fail(Errc::range_invalid, "the range lies outside the blob of " + std::to_string(size) + " bytes");
+  // Section 14.2: ranges that overlap are the mark of an attack or of a broken client.
+  if (ranges.size() > 1 && total > size) return std::vector<ByteRange>();
+  return ranges;
 }
 
 }  // namespace entrepot::registry

@@ -5,6 +5,7 @@
 #include "proxy/pull/puller.h"
 #include "proxy/registry/blob_requests.h"
 #include "proxy/registry/hot_answers.h"
+#include "proxy/registry/listing_requests.h"
 #include "proxy/registry/manifest_requests.h"
 #include "proxy/registry/route.h"
 
@@ -14,14 +15,16 @@ namespace entrepot::registry {
 /// `handle` returns, from the hot answers; everything else becomes a flow.
 class RegistryHandler final : public http::Handler {
  public:
-  RegistryHandler(const pull::Addressing& addressing, pull::Puller& puller);
+  RegistryHandler(const pull::Addressing& addressing, pull::Puller& puller, BlobRequests::Options options);
   void handle(std::shared_ptr<http::Exchange> exchange) override;
   /// `digest` is about to leave the cache: lets go of its bytes and descriptors.
   void forget(const Digest& digest) { hot_.forget(digest, puller_.context().loop.clock().monotonic()); }
 
  private:
-  bool answer_hot(http::Exchange& exchange);
+  bool answer_hot(const std::shared_ptr<http::Exchange>& shared);
   void touch(HotAnswer& answer, MonotonicTime now);
+  Status dispatch_listing(const std::shared_ptr<http::Exchange>& exchange, pull::Addressing::Target target,
+                          const Route& route);
   Status dispatch(const std::shared_ptr<http::Exchange>& exchange, const Route& route);
 
   const pull::Addressing& addressing_;
@@ -29,6 +32,7 @@ class RegistryHandler final : public http::Handler {
   HotAnswers hot_;
   ManifestRequests manifests_;
   BlobRequests blobs_;
+  ListingRequests listings_;
   std::shared_ptr<const http::CannedAnswer> ping_;
 };
 

@@ -42,10 +42,22 @@ Result<Route> read_object(std::string_view rest) {
   return fail(Errc::not_found, "there is nothing at this path");
 }
 
+// "127.0.0.1:80/a", "Evil.Test/a": no repository's name, and not to be mistaken for one.
+bool names_a_host(std::string_view name) {
+  size_t slash = name.find('/');
+  return slash != std::string_view::npos && slash > 0 &&
+         name.substr(0, slash).find_first_of(".:") != std::string_view::npos &&
+         name.find("..") == std::string_view::npos;
+}
+
 }  // namespace
 
 Result<std::string> percent_decode(std::string_view text) {
-  if (text.find('%') == std::string_view::npos) return std::string(text);
+  auto may_stand = [](int byte) { return byte != '/' && byte != '%' && byte >= 0x20 && byte < 0x7f; };
+  return percent_decode(text, may_stand);
+}
+
+Result<std::string> percent_decode(std::string_view text, bool (*may_stand)(int byte)) {
   std::string decoded;
   decoded.reserve(text.size());
   for (size_t i = 0; i < text.size(); ++i) {
@@ -55,10 +67,9 @@ Result<std::string> percent_decode(std::string_view text) {
     }
     int high = i + 2 < text.size() ? nibble(text[i + 1]) : -1;
     int low = i + 2 < text.size() ? nibble(text[i + 2]) : -1;
-    if (high < 0 || low < 0) return fail(Errc::bad_request, "the path has a broken percent-encoding");
+    if (high < 0 || low < 0) return fail(Errc::bad_request, "a broken percent-encoding");
     int byte = high << 4 | low;
-    if (byte == '/' || byte == '%' || byte < 0x20 || byte >= 0x7f)
-      return fail(Errc::bad_request, "the path has a percent-encoding that is not allowed here");
+    if (!may_stand(byte)) return fail(Errc::bad_request, "a percent-encoding that is not allowed here");
     decoded += static_cast<char>(byte);
     i += 2;
   }
@@ -82,6 +93,9 @@ Result<Route> read_route(std::string_view path) {
   ENTREPOT_TRY_ASSIGN(std::string decoded, percent_decode(registry + std::string(rest)));
   ENTREPOT_TRY_ASSIGN(Route route, read_object(decoded));
   route.names_upstream = names_upstream;
+  if (!is_repository_name(route.name) && names_a_host(route.name))
+    return fail(Errc::name_unknown, "registry " + route.name.substr(0, route.name.find('/')).substr(0, 255) +
+                                        " is not configured here");
   if (!is_repository_name(route.name))
     return fail(Errc::name_invalid, "invalid repository name: " + route.name.substr(0, 256));
   return route;

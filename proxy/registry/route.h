@@ -29,5 +29,7 @@ Result<Route> read_route(std::string_view path);
 /// Undoes percent-encoding once. bad_request for "%zz", and for what decodes to '/', '%' or a control
 /// character.
 Result<std::string> percent_decode(std::string_view text);
+/// The same with another word on which bytes may be encoded.
+Result<std::string> percent_decode(std::string_view text, bool (*may_stand)(int byte));
 
 }  // namespace entrepot::registry

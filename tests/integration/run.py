@@ -14,6 +14,7 @@ import sys
 import time
 import unittest
 
+STALLS_AGAIN = 2
 HERE = pathlib.Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(HERE))
@@ -49,6 +50,29 @@ class Result(unittest.TextTestResult):
         return test.id()
 
 
+def failed_tests(result) -> dict[str, bool]:
+    """The names of those that failed, and whether a stall is all that is wrong."""
+    failed: dict[str, bool] = {}
+    for test, traceback in (*result.failures, *result.errors):
+        name = getattr(test, "test_case", test).id()
+        failed[name] = failed.get(name, True) and "harness.entrepot.Stalled: " in traceback
+    return failed
+
+
+def passes(runner, tests) -> bool:
+    """Runs the tests. Those that stalled, and did nothing else wrong, run again, alone: time that a hypervisor takes away
+    looks like a stall where it does not say that it does (a program that only reads its clock sees 15 ms of CPU time gone
+    there). What our code does comes again."""
+    result = runner.run(unittest.TestSuite(tests))
+    for _ in range(STALLS_AGAIN):
+        failed = failed_tests(result)
+        if not failed or not all(failed.values()):
+            break
+        print(f"stalled, so once more: {', '.join(failed)}", file=sys.stderr)
+        result = runner.run(unittest.TestLoader().loadTestsFromNames(sorted(failed)))
+    return result.wasSuccessful()
+
+
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--short", action="store_true")
@@ -70,7 +94,7 @@ def main() -> int:
     shutil.rmtree(paths.RESULTS, ignore_errors=True)
     print(f"{len(tests)} tests, binary {paths.BINARY}, logs in {paths.LOGS}", file=sys.stderr)
     runner = unittest.TextTestRunner(verbosity=2, resultclass=Result)
-    return 0 if runner.run(unittest.TestSuite(tests)).wasSuccessful() else 1
+    return 0 if passes(runner, tests) else 1
 
 
 if __name__ == "__main__":

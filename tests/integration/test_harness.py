@@ -7,8 +7,7 @@ import threading
 import time
 import unittest
 
-from harness import case, client, entrepot, registry, secrets, upstream
-from harness import answers as quirks
+from harness import case, client, entrepot, quirks, registry, secrets, upstream, wait
 
 
 class ScriptedUpstreamTest(case.TestCase):
@@ -16,7 +15,7 @@ class ScriptedUpstreamTest(case.TestCase):
         super().setUp()
         self.tally = client.Tally(None)  # of its own: here wrong bodies are wanted
         self.upstream = self.make_upstream()
-        self.client = client.Client(self.upstream.url, tally=self.tally, truth=self.store.path)
+        self.client = client.Client(self.upstream.url, tally=self.tally, truth=self.content)
         self.layer = self.store.image("hut").layers[0]
         self.blob = f"/v2/library/hut/blobs/{self.layer.digest}"
 
@@ -61,9 +60,17 @@ class ScriptedUpstreamTest(case.TestCase):
             self.assertEqual(self.tally.wrong, count)
 
     def test_a_flipped_byte_in_a_range_is_counted(self):
-        reply = self.get(quirks.flip(0), headers={"Range": "bytes=100-"})
+        reply = self.get(quirks.flip(100), headers={"Range": "bytes=100-"})
         self.assertEqual((reply.status, reply.size), (206, self.layer.size - 100))
         self.assertEqual(self.tally.wrong, 1)
+        self.get(quirks.flip(-1), headers={"Range": "bytes=-5"})
+        self.assertEqual(self.tally.wrong, 2)
+
+    def test_a_flip_is_at_an_offset_of_the_blob(self):
+        for at, asked in ((99, "bytes=100-"), (0, "bytes=1-"), (-1, f"bytes=0-{self.layer.size - 2}")):
+            with self.subTest(at=at, asked=asked):
+                self.get(quirks.flip(at), headers={"Range": asked})
+                self.assertEqual(self.tally.wrong, 0, "the range does not hold the byte")
 
     def test_a_wrong_manifest_by_tag_is_counted(self):
         self.upstream.tag("library/hut", self.store.image("hut"))
@@ -108,6 +115,9 @@ class ScriptedUpstreamTest(case.TestCase):
         for version in ("HTTP/1.0", "HTTP/1.1"):
             until_close = self.get(quirks.until_close(version))
             self.assertEqual((until_close.digest, until_close.header("Content-Length")), (self.layer.digest, ""))
+        old = self.get(quirks.http_1_0())
+        self.assertEqual((old.digest, old.header("Content-Length")), (self.layer.digest, str(self.layer.size)))
+        self.assertEqual(self.get(quirks.head_in_bytes()).digest, self.layer.digest)
 
     def test_other_answers_altogether(self):
         html = self.get(quirks.html())
@@ -125,6 +135,74 @@ class ScriptedUpstreamTest(case.TestCase):
     def test_ranges_can_be_ignored(self):
         self.upstream.ignores_ranges = True
         self.assertEqual(self.client.get(self.blob, headers={"Range": "bytes=5-"}).status, 200)
+
+    def test_ranges_can_be_ignored_by_a_rule(self):
+        reply = self.get(quirks.ignore_range(), headers={"Range": "bytes=5-"})
+        self.assertEqual((reply.status, reply.digest, reply.header("Content-Range")), (200, self.layer.digest, ""))
+        self.assertEqual(self.client.get(self.blob, headers={"Range": "bytes=5-"}).status, 206)
+
+    def test_ranges_can_be_refused(self):
+        for status in (400, 416):
+            self.assertEqual(self.get(quirks.refuse_range(status), headers={"Range": "bytes=5-"}).status, status)
+            self.assertEqual(self.get(quirks.refuse_range(status)).digest, self.layer.digest)
+
+    def test_a_content_range_can_lie(self):
+        size = self.layer.size
+        moved = self.get(quirks.shift_content_range(-1), headers={"Range": "bytes=5-9"})
+        self.assertEqual((moved.status, moved.size, moved.header("Content-Range")), (206, 5, f"bytes 4-8/{size}"))
+        larger = self.get(quirks.shift_content_range(0, 1), headers={"Range": "bytes=5-9"})
+        self.assertEqual(larger.header("Content-Range"), f"bytes 5-9/{size + 1}")
+
+    def test_rules_can_be_for_ranges_only(self):
+        self.upstream.on("GET", "/blobs/", quirks.failing(503), times=1, to_ranges=True)
+        self.upstream.on("GET", "/blobs/", quirks.failing(502), times=1, to_ranges=False)
+        ranged = {"Range": "bytes=5-"}
+        self.assertEqual([self.client.get(self.blob, headers=h).status for h in (None, ranged, None, ranged)],
+                         [502, 503, 200, 206])
+
+    def test_a_registry_behind_it_can_ignore_ranges_too(self):
+        recording = self.make_upstream(behind=self.make_registry())
+        straight = client.Client(recording.url, tally=self.tally, truth=self.content)
+        recording.on("GET", "/blobs/", quirks.flip(7), times=1)
+        self.assertEqual(straight.get(self.blob, headers={"Range": "bytes=5-"}).size, self.layer.size - 5)
+        self.assertEqual(self.tally.wrong, 1)
+        recording.on("GET", "/blobs/", quirks.ignore_range())
+        whole = straight.get(self.blob, headers={"Range": "bytes=5-"})
+        self.assertEqual((whole.status, whole.digest), (200, self.layer.digest))
+
+    def test_it_can_hang_up_without_an_answer(self):
+        for how in ("fin", "rst"):
+            self.upstream.on("GET", "/blobs/", quirks.hang_up(how), times=1)
+            self.assertIsNone(self.client.attempt(self.blob))
+        self.assertEqual([r.status for r in self.upstream.seen("GET", "/blobs/")], [0, 0])
+
+    def test_a_late_head_waits_for_its_gate(self):
+        gate = threading.Event()
+        self.upstream.on("GET", "/blobs/", quirks.late_head(gate), times=1)
+        with socket.create_connection(("127.0.0.1", self.upstream.port)) as connection:
+            connection.sendall(f"GET {self.blob} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            connection.settimeout(0.3)
+            with self.assertRaises(TimeoutError):
+                connection.recv(1)
+            gate.set()
+            connection.settimeout(10)
+            self.assertEqual(connection.recv(1), b"H")
+
+    def test_it_sees_that_the_other_side_has_gone(self):
+        self.upstream.on("GET", "/blobs/", quirks.stall(1000, threading.Event()))
+        with socket.create_connection(("127.0.0.1", self.upstream.port)) as connection:
+            connection.sendall(f"GET {self.blob} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            self.assertTrue(connection.recv(1))
+            seen, = self.upstream.seen("GET", "/blobs/")
+            wait.until(lambda: seen.sent == 1000, "the stall")
+            self.assertFalse(seen.ended)
+        wait.until(lambda: seen.ended, "the answer to end")
+
+    def test_made_blobs_are_served_and_judged(self):
+        made = self.content.make(300_000, "here")
+        self.assertEqual(self.client.get(f"/v2/x/blobs/{made.digest}").digest, made.digest)
+        self.client.get(f"/v2/x/blobs/{made.digest}", headers={"Range": "bytes=7-250000"})
+        self.assertEqual((self.tally.right, self.tally.wrong), (2, 0))
 
     def test_silence_is_silence(self):
         self.upstream.on("GET", "/blobs/", quirks.silence(), times=1)
@@ -190,7 +268,7 @@ class RegistryTest(case.TestCase):
             self.assertEqual(reply.status, status)
 
     def test_a_storage_host_notices_credentials(self):
-        storage = upstream.Storage(self.store)  # not made by the test case: its check would fail, and must
+        storage = upstream.Storage(self.content)  # not made by the test case: its check would fail, and must
         self.addCleanup(storage.stop)
         digest = self.store.image("hut").layers[0].digest
         target = storage.signed(digest).removeprefix(storage.url)

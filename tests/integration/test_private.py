@@ -1,7 +1,6 @@
 """Private repositories, and where the credential for them goes: to whom it was meant for, and to nobody else."""
 
-from harness import answers as quirks
-from harness import case, client, entrepot, paths, process, registry, secrets
+from harness import case, client, entrepot, paths, process, quirks, registry, secrets
 
 
 @case.short

@@ -37,6 +37,34 @@ class DockerTest(case.TestCase):
         registry = self.make_registry(tls=self.authority.server("registry", "IP:127.0.0.1"))
         self.pull_cold_and_warm(registry, ca_file=self.authority.ca_file)
 
+    def test_by_prefix(self):
+        """`docker pull HOST:PORT/quay.io/…`: no mirror, any registry. The daemon has one mirror for Docker Hub all the same."""
+        registry = self.make_registry()
+        quay = {"name": "quay.io", "url": registry.url, "allow_private": ["127.0.0.0/8"]}
+        entrepot = self.make_entrepot(self.hub("http://127.0.0.1:9"), quay)
+        hut, house = self.store.image("hut"), self.store.image("house")
+        daemon = self.make_dockerd(None)
+        self.assertEqual(daemon.pull(f"{entrepot.address}/quay.io/library/house:latest"), house.root.digest)
+        self.assertEqual(daemon.pull(f"{entrepot.address}/quay.io/library/hut@{hut.root.digest}"), hut.root.digest)
+        for name in ("quay.example/library/hut:latest", "localhost/hut:latest"):
+            self.assertIn("not configured here", daemon.docker("pull", f"{entrepot.address}/{name}", check=False))
+
+    def test_containerd_with_a_hosts_directory(self):
+        """ctr, which says `ns`; with a path in the mirror's URL, too, and with `override_path`."""
+        registry = self.make_registry()
+        quay = {"name": "quay.io", "url": registry.url, "allow_private": ["127.0.0.0/8"]}
+        entrepot = self.make_entrepot(self.hub("http://127.0.0.1:9"), quay)
+        daemon, house = self.make_dockerd(None), self.store.image("house")
+        shapes = {"ns": (entrepot.url, False), "prefix": (f"{entrepot.url}/quay.io", False),
+                  "override": (f"{entrepot.url}/v2/quay.io", True), "override-short": (f"{entrepot.url}/quay.io", True)}
+        for name, (url, overrides) in shapes.items():
+            with self.subTest(name):
+                digests = daemon.fetch_by_containerd("quay.io/library/house:latest", url, overrides)
+                self.assertLessEqual(set(house.digests), digests)
+                entrepot.wait_committed(digests)
+        fetched = [r.target for r in registry.requests() if r.method == "GET" and r.path != "/v2/"]
+        self.assertEqual(len(fetched), len(set(fetched)), "something was fetched twice")
+
     def test_docker_schema_2_keeps_its_type_and_digest(self):
         registry = self.make_registry()
         entrepot = self.make_entrepot(self.hub(registry.url))

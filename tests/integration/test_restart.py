@@ -2,8 +2,7 @@
 
 import threading
 
-from harness import answers as quirks
-from harness import case, wait
+from harness import case, quirks, wait
 
 
 class RestartTest(case.TestCase):

@@ -1,5 +1,8 @@
 """The HTTP surface as product.md promises it: verbs, errors, headers, addressing."""
 
+import pathlib
+import re
+import resource
 import socket
 
 from harness import case
@@ -148,6 +151,12 @@ class SurfaceTest(case.TestCase):
                      "GET /v2/ HTTP/1.1\r\n\r\n"):
             with self.subTest(text):
                 self.assertIn(b" 400 ", self.raw(text).split(b"\r\n")[0])
+
+    def test_the_table_of_descriptors_never_grows_while_serving(self):
+        """The loop that accepts would sleep in the kernel for 10 to 20 ms, each time."""
+        hard = min(resource.prlimit(self.entrepot.pid, resource.RLIMIT_NOFILE)[1], 65536)
+        status = pathlib.Path(f"/proc/{self.entrepot.pid}/status").read_text()
+        self.assertGreaterEqual(int(re.search(r"FDSize:\s+(\d+)", status)[1]), hard)
 
     def test_admin(self):
         admin = self.entrepot.admin()

@@ -1,40 +1,58 @@
-"""What a scripted server says: an answer as data, the quirks that change it, and the way it is put on the wire.
+"""What a scripted server says: an answer as data, and the way it is put on the wire.
 
-An `Answer` is honest until a quirk is applied to it. Quirks are functions from an answer to nothing: they set fields. So
-they add up: `quirks.chunked` and `quirks.cut(1000)` on one answer make a chunked body that ends after 1000 bytes.
+An `Answer` is honest until a quirk (quirks.py) is applied to it.
 """
 
 import array
 import dataclasses
 import fcntl
-import gzip
 import http
 import json
+import select
 import socket
 import struct
 import termios
 import threading
 import time
-from typing import Callable, Iterator
+from typing import Callable, Iterable
+
+
+class Rate:
+    """What a server gives in a second to all who ask, together."""
+
+    def __init__(self, bytes_per_second: float):
+        self._bytes_per_second, self._lock, self._free_at = bytes_per_second, threading.Lock(), 0.0
+
+    def wait_for(self, count: int):
+        with self._lock:
+            self._free_at = max(self._free_at, time.monotonic()) + count / self._bytes_per_second
+            until = self._free_at
+        time.sleep(max(0.0, until - time.monotonic()))
 
 
 @dataclasses.dataclass
 class Answer:
     status: int = 200
     headers: list[tuple[str, str]] = dataclasses.field(default_factory=list)
-    chunks: Iterator[bytes] | None = None     # the body, or none
+    chunks: Iterable[bytes] | None = None     # the body, or none
     length: int | None = None                 # its length, where it is known
+    offset: int = 0                           # where in the blob the body begins, when it is the answer to a Range
+    total: int | None = None                  # the blob's size, likewise
+    whole: "Callable[[], Answer] | None" = None  # what would have been the answer without a Range
     framing: str = "length"                   # length | chunked | close
     version: str = "HTTP/1.1"
     claimed_length: int | None = None         # what Content-Length says, where it lies
-    flip_at: int | None = None                # offset of the byte that is not what it was; negative: from the end
-    cut_after: int | None = None              # bytes of body before the connection ends
+    flip_at: int | None = None                # offset in the blob of the byte that is wrong; negative: from its end
+    cut_after: int | None = None              # bytes of this answer's body before the connection ends
     cut_how: str = "fin"                      # fin | rst
-    stall_after: int | None = None            # bytes of body before it waits for `gate`
+    stall_after: int | None = None            # bytes of this answer's body before it waits for `gate`
     gate: threading.Event | None = None
+    head_gate: threading.Event | None = None  # what the head waits for
     stall_seconds: float = 60
     bytes_per_second: float | None = None
-    silent: bool = False                      # not even a head
+    rate: "Rate | None" = None                # shared with other answers
+    head_in_bytes: bool = False               # the head in packets of one byte
+    says_nothing: str = ""                    # not even a head: "silent" for ever, or the connection ends by "fin" | "rst"
     close: bool = False
 
     def header(self, name: str) -> str | None:
@@ -45,9 +63,13 @@ class Answer:
         if value is not None:
             self.headers.append((name, value))
 
+    def become(self, other: "Answer"):
+        for field in dataclasses.fields(Answer):
+            setattr(self, field.name, getattr(other, field.name))
+
 
 def with_body(status: int, content_type: str, body: bytes, *headers: tuple[str, str]) -> Answer:
-    return Answer(status, [("Content-Type", content_type), *headers], iter([body]), len(body))
+    return Answer(status, [("Content-Type", content_type), *headers], [body], len(body))
 
 
 def error(status: int, code: str, message: str = "", *headers: tuple[str, str]) -> Answer:
@@ -55,104 +77,6 @@ def error(status: int, code: str, message: str = "", *headers: tuple[str, str]) 
     body = json.dumps({"errors": [{"code": code, "message": message or code.lower(), "detail": None}]}).encode()
     return with_body(status, "application/json; charset=utf-8", body, *headers)
 
-
-# ---- quirks: each returns a function that changes an answer
-
-Quirk = Callable[[Answer], None]
-
-
-def cut(after: int, how: str = "fin") -> Quirk:
-    """Ends the connection after so many bytes of body, politely (fin) or not (rst)."""
-    return lambda a: (setattr(a, "cut_after", after), setattr(a, "cut_how", how))
-
-
-def flip(at: int) -> Quirk:
-    """One wrong byte, the length and everything else right."""
-    return lambda a: setattr(a, "flip_at", at)
-
-
-def stall(after: int, gate: threading.Event, seconds: float = 60) -> Quirk:
-    """Sends so many bytes of body, then nothing until `gate` is set (or the seconds are over: then it cuts)."""
-    return lambda a: (setattr(a, "stall_after", after), setattr(a, "gate", gate), setattr(a, "stall_seconds", seconds))
-
-
-def trickle(bytes_per_second: float) -> Quirk:
-    return lambda a: setattr(a, "bytes_per_second", bytes_per_second)
-
-
-def claim_length(length: int) -> Quirk:
-    """A Content-Length that is not the body's."""
-    return lambda a: setattr(a, "claimed_length", length)
-
-
-def chunked() -> Quirk:
-    return lambda a: setattr(a, "framing", "chunked")
-
-
-def until_close(version: str = "HTTP/1.1") -> Quirk:
-    """No length: the body ends where the connection does."""
-    return lambda a: (setattr(a, "framing", "close"), setattr(a, "version", version))
-
-
-def add_header(name: str, value: str | None) -> Quirk:
-    """Sets a header; None removes it."""
-    return lambda a: a.set_header(name, value)
-
-
-def silence() -> Quirk:
-    """Takes the request and says nothing at all, for as long as the other side cares to wait."""
-    return lambda a: setattr(a, "silent", True)
-
-
-def instead(make: Callable[[], Answer]) -> Quirk:
-    """Another answer altogether."""
-    def change(answer: Answer):
-        other = make()
-        for field in dataclasses.fields(Answer):
-            setattr(answer, field.name, getattr(other, field.name))
-    return change
-
-
-def html() -> Quirk:
-    """What a captive portal or a login page says: 200, and not a word of it is meant for us."""
-    return instead(lambda: with_body(200, "text/html; charset=utf-8", b"<html><body>Please log in</body></html>"))
-
-
-def failing(status: int, code: str = "UNKNOWN", retry_after: int | None = None) -> Quirk:
-    headers = [("Retry-After", str(retry_after))] if retry_after is not None else []
-    return instead(lambda: error(status, code, http.HTTPStatus(status).phrase, *headers))
-
-
-def plain_text(status: int, text: str) -> Quirk:
-    return instead(lambda: with_body(status, "text/plain", text.encode()))
-
-
-def gzip_encoded() -> Quirk:
-    """The body compressed on the way, as a helpful middle box does, asked or not."""
-    def change(answer: Answer):
-        packed = gzip.compress(b"".join(answer.chunks or ()), 1)
-        answer.chunks, answer.length = iter([packed]), len(packed)
-        answer.set_header("Content-Encoding", "gzip")
-    return change
-
-
-def partial_unasked() -> Quirk:
-    """206 to a request that asked for everything."""
-    def change(answer: Answer):
-        answer.status = 206
-        answer.set_header("Content-Range", f"bytes 0-{(answer.length or 1) - 1}/{answer.length}")
-    return change
-
-
-def redirect(location: str | Callable[[], str], status: int = 307) -> Quirk:
-    """To another place, as registries send blobs to their storage. Who may not have it is still refused first."""
-    def change(answer: Answer):
-        if answer.status < 300:
-            instead(lambda: Answer(status, [("Location", location() if callable(location) else location)], None, 0))(answer)
-    return change
-
-
-# ---- putting it on the wire
 
 class Hangup(Exception):
     """The connection has to end now. `reset`: by RST."""
@@ -163,14 +87,15 @@ class Hangup(Exception):
 
 def send(connection: socket.socket, answer: Answer, has_body: bool, count: Callable[[int], None]):
     """Sends it. `count` is told the bytes of body as they go out. Raises Hangup where the connection has to end."""
-    if answer.silent:
-        connection.settimeout(answer.stall_seconds)
-        try:
-            connection.recv(1)
-        except OSError:
-            pass
-        raise Hangup
-    connection.sendall(_head(answer))
+    if answer.head_gate:
+        _wait(connection, answer.head_gate, answer.stall_seconds)
+    if answer.says_nothing == "silent":
+        _wait(connection, threading.Event(), answer.stall_seconds)
+    if answer.says_nothing:
+        raise Hangup(answer.says_nothing == "rst")
+    head = _head(answer)
+    for piece in (head[i:i + 1] for i in range(len(head))) if answer.head_in_bytes else (head,):
+        connection.sendall(piece)
     if has_body and answer.chunks is not None:
         _send_body(connection, answer, count)
         if answer.framing == "chunked":
@@ -197,38 +122,53 @@ def _head(answer: Answer) -> bytes:
 
 def _send_body(connection: socket.socket, answer: Answer, count: Callable[[int], None]):
     flip_at = answer.flip_at
-    if flip_at is not None and flip_at < 0:
-        flip_at += answer.length or 0
+    if flip_at is not None:
+        size = answer.total if answer.total is not None else answer.length or 0
+        flip_at += (size if flip_at < 0 else 0) - answer.offset
     at, begun = 0, time.monotonic()
     for chunk in answer.chunks:
         if flip_at is not None and at <= flip_at < at + len(chunk):
             changed = bytearray(chunk)
             changed[flip_at - at] ^= 0x01
-            chunk = bytes(changed)
+            chunk = changed
+        chunk = memoryview(chunk)
         while chunk:
-            _happen(answer, at)
+            _happen(connection, answer, at)
             piece, chunk = _next_piece(answer, at, chunk)
             connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece) if answer.framing == "chunked" else piece)
             at += len(piece)
             count(len(piece))
+            if answer.rate:
+                answer.rate.wait_for(len(piece))
             if answer.bytes_per_second:
                 time.sleep(max(0.0, begun + at / answer.bytes_per_second - time.monotonic()))
-    _happen(answer, at)
+    _happen(connection, answer, at)
 
 
-def _happen(answer: Answer, at: int):
+def _happen(connection: socket.socket, answer: Answer, at: int):
     """What was planned for this offset."""
     if at == answer.cut_after:
         raise Hangup(answer.cut_how == "rst")
     if at == answer.stall_after:
         answer.stall_after = None
-        if not answer.gate.wait(answer.stall_seconds):
+        _wait(connection, answer.gate, answer.stall_seconds)
+
+
+def _wait(connection: socket.socket, gate: threading.Event, seconds: float):
+    """Until the gate is open. Hangs up when the time is over, or when the other side has gone: so that a test sees that."""
+    hangups = select.poll()
+    hangups.register(connection, select.POLLRDHUP)
+    deadline = time.monotonic() + seconds
+    while not gate.wait(0.02):
+        if hangups.poll(0) or time.monotonic() > deadline:
             raise Hangup
 
 
-def _next_piece(answer: Answer, at: int, chunk: bytes) -> tuple[bytes, bytes]:
+def _next_piece(answer: Answer, at: int, chunk: memoryview) -> tuple[memoryview, memoryview]:
     """Splits off what may be sent before something has to happen."""
     most = max(1, int(answer.bytes_per_second / 50)) if answer.bytes_per_second else len(chunk)
+    if answer.rate:
+        most = min(most, 64 * 1024)
     for mark in (answer.cut_after, answer.stall_after):
         if mark is not None and at < mark:
             most = min(most, mark - at)
@@ -237,7 +177,7 @@ def _next_piece(answer: Answer, at: int, chunk: bytes) -> tuple[bytes, bytes]:
 
 def reset(connection: socket.socket):
     """Makes the close that follows an RST, once the other side has what was sent."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     unsent = array.array("i", [1])
     while unsent[0] and time.monotonic() < deadline:
         fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, unsent)

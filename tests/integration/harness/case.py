@@ -4,11 +4,16 @@ import os
 import pathlib
 import shutil
 import tempfile
+import threading
 import unittest
 
 from . import dockerd, image, paths, registry, upstream
-from .certificates import Authority
+from .certificates import Authority, Certificate
+from .containers import Containers
+from .content import Content
 from .entrepot import Entrepot
+from .own_etc import OwnEtc
+from .own_network import OwnNetwork
 
 
 def short(test):
@@ -28,6 +33,8 @@ class TestCase(unittest.TestCase):
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="entrepot-", dir=paths.SCRATCH))
         self.addCleanup(shutil.rmtree, self.scratch, ignore_errors=True)
         self.store = image.store()
+        self.content = Content(self.store)
+        self.addCleanup(self.content.clear)
         self._authority: Authority | None = None
 
     # -- parts; each ends with the test
@@ -45,10 +52,10 @@ class TestCase(unittest.TestCase):
         return made
 
     def make_upstream(self, **options) -> upstream.ScriptedUpstream:
-        return self._serve(upstream.ScriptedUpstream(self.store, **options))
+        return self._serve(upstream.ScriptedUpstream(self.content, **options))
 
     def make_storage(self, **options) -> upstream.Storage:
-        storage = self._serve(upstream.Storage(self.store, **options))
+        storage = self._serve(upstream.Storage(self.content, **options))
         self.addCleanup(lambda: self.assertEqual(storage.leaked, [], "credentials reached the storage host"))
         return storage
 
@@ -60,25 +67,51 @@ class TestCase(unittest.TestCase):
         self.addCleanup(server.stop)
         return server
 
-    def make_entrepot(self, *upstreams: dict, name: str = "entrepot", **settings) -> Entrepot:
+    def make_entrepot(self, *upstreams: dict, name: str = "entrepot", tls: Certificate | None = None, **settings) -> Entrepot:
         """entrepot in front of the upstreams. In settings, `server__threads=2` is the key server.threads."""
         keys = {key.replace("__", "."): value for key, value in settings.items()}
+        if tls:
+            keys |= {"server.tls.certificate": str(tls.certificate), "server.tls.key": str(tls.key)}
         folder = self.scratch / name
         folder.mkdir()
-        made = Entrepot(folder, self.log_folder / f"{name}.log", list(upstreams), keys, self.store.path)
+        made = Entrepot(folder, self.log_folder / f"{name}.log", list(upstreams), keys, self.content,
+                        self.authority.ca_file if tls else None)
         self.addCleanup(made.finish)
         return made
 
-    def make_dockerd(self, mirror: str | None, name: str = "dockerd") -> dockerd.Dockerd:
+    def need_docker(self):
+        """Docker, podman, and networks and mounts of their own: what only root can have."""
         why_not = dockerd.why_not()
-        if why_not:
-            # Only where a person said that it may be missing: a test that is silently not run proves nothing.
-            if os.environ.get("ENTREPOT_WITHOUT_DOCKER"):
-                self.skipTest(why_not)
-            self.fail(f"{why_not}; ENTREPOT_WITHOUT_DOCKER=1 leaves these tests out")
-        made = dockerd.Dockerd(self.scratch / name, self.log_folder / f"{name}.log", mirror)
+        if not why_not:
+            return
+        # Only where a person said that it may be missing: a test that is silently not run proves nothing.
+        if os.environ.get("ENTREPOT_WITHOUT_DOCKER"):
+            self.skipTest(why_not)
+        self.fail(f"{why_not}; ENTREPOT_WITHOUT_DOCKER=1 leaves these tests out")
+
+    def make_dockerd(self, mirror: str | None, name: str = "dockerd", etc: OwnEtc | None = None) -> dockerd.Dockerd:
+        self.need_docker()
+        made = dockerd.Dockerd(self.scratch / name, self.log_folder / f"{name}.log", mirror, etc)
         self.addCleanup(made.stop)
         return made
+
+    def make_containers(self, program: str, mirrors: dict[str, str], name: str = "", **options) -> Containers:
+        """podman or buildah."""
+        self.need_docker()
+        return Containers(program, self.scratch / (name or program), mirrors, **options)
+
+    def make_network(self) -> OwnNetwork:
+        """From now on everything happens in there."""
+        self.need_docker()
+        made = OwnNetwork()
+        self.addCleanup(made.leave)
+        return made
+
+    def make_gate(self) -> threading.Event:
+        """For quirks that wait. Open at the end of the test, whatever happens."""
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        return gate
 
     # -- what many tests say
 
@@ -105,3 +138,13 @@ class TestCase(unittest.TestCase):
 
     def assert_miss(self, reply):
         self.assertRegex(reply.cache_status, r"^entrepot; *fwd=")
+
+
+class OneUpstream(TestCase):
+    """Most tests: a scripted upstream that stands in for Docker Hub, entrepot in front of it, and a client."""
+
+    def setUp(self):
+        super().setUp()
+        self.upstream = self.make_upstream()
+        self.entrepot = self.make_entrepot(self.hub(self.upstream.url))
+        self.client = self.entrepot.client()

@@ -84,7 +84,7 @@ class Client:
     """Talks to one server, a new connection for each request unless `keep` is set. Safe for threads unless it is."""
 
     def __init__(self, url: str, *, ca_file=None, tally: Tally = TALLY, truth=None, keep: bool = False):
-        """`truth(digest)` gives the path of the right bytes; with it, ranges that reach the end are judged too."""
+        """`truth` is a Content: with it, ranges are judged too."""
         self._url = urllib.parse.urlsplit(url)
         self._tls = ssl.create_default_context(cafile=str(ca_file)) if ca_file else None
         self._tally, self._truth, self._keep, self._kept = tally, truth, keep, None
@@ -103,39 +103,50 @@ class Client:
     def head(self, target: str, **options) -> Reply:
         return self.request("HEAD", target, **options)
 
+    def attempt(self, target: str, **options) -> Reply | None:
+        """A GET; nothing when the server has gone before it gave a head."""
+        try:
+            return self.get(target, **options)
+        except (OSError, http.client.HTTPException):
+            return None
+
     def request(self, method: str, target: str, *, headers=None, body=None, keep_body=None, on_bytes=None,
-                stop_after: int | None = None) -> Reply:
-        """`keep_body` defaults to yes for anything that is not a blob. `on_bytes(total)` is called as bytes arrive;
-        `stop_after` hangs up once so many have."""
+                stop_after: int | None = None, receive_buffer: int | None = None) -> Reply:
+        """`keep_body` defaults to yes for anything that is not a blob. `on_bytes(total)` is called as bytes arrive, and
+        hangs up by returning True; `stop_after` hangs up once so many have. `receive_buffer` keeps the kernel from
+        reading ahead, for slow clients."""
         if keep_body is None:
             keep_body = "/blobs/" not in target
         connection = self._kept or self.connect()
         self._kept = None
+        if receive_buffer:
+            connection.connect()
+            connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         begun = time.monotonic()
         fields = {"Accept": ACCEPT, **(headers or {})}
         connection.request(method, target, body=body, headers=fields)
         response = connection.getresponse()
         to_head = time.monotonic() - begun
-        asked = _OBJECT.search(target)
-        algorithm = "sha512" if asked and asked.group(2).startswith("sha512:") else "sha256"
-        reply = _read(response, algorithm, keep_body, on_bytes, stop_after)
+        algorithm = "sha512" if _asked(target).startswith("sha512:") else "sha256"
+        piece = min(_PIECE, receive_buffer or _PIECE, stop_after or _PIECE)
+        reply = _read(response, algorithm, keep_body, on_bytes, stop_after, piece)
         reply.seconds_to_head = to_head
         if self._keep and reply.complete and not response.will_close:
             self._kept = connection
         else:
             connection.close()
-        if method == "GET" and stop_after is None:
+        if method == "GET" and stop_after is None and reply.error != "hung up":
             self._judge(target, reply)
         return reply
 
     def _judge(self, target: str, reply: Reply):
-        asked = _OBJECT.search(target)
+        asked = _asked(target)
         if not asked or reply.status not in (200, 206):
             return
         if not reply.complete:
             self._tally.add("cut")
             return
-        wanted = asked.group(2) if _DIGEST.match(asked.group(2)) else reply.header("Docker-Content-Digest")
+        wanted = asked if _DIGEST.match(asked) else reply.header("Docker-Content-Digest")
         claimed = reply.header("Docker-Content-Digest") or wanted
         if reply.status == 206:
             right = self._range_is_right(reply, wanted)
@@ -146,34 +157,37 @@ class Client:
 
     def _range_is_right(self, reply: Reply, wanted: str) -> bool:
         place = re.match(r"bytes (\d+)-(\d+)/(\d+)$", reply.header("Content-Range"))
-        if not place or not self._truth:
+        if not place or not self._truth or not self._truth.has(wanted):
             return True
         first, last, total = map(int, place.groups())
-        path = self._truth(wanted)
-        if path.stat().st_size != total or reply.size != last + 1 - first:
+        if self._truth.size(wanted) != total or reply.size != last + 1 - first:
             return False
-        with open(path, "rb") as file:
-            file.seek(first)
-            algorithm = reply.digest.split(":")[0]
-            return f"{algorithm}:{hashlib.new(algorithm, file.read(reply.size)).hexdigest()}" == reply.digest
+        return self._truth.slice_digest(wanted, first, last) == reply.digest
 
 
-def _read(response, algorithm, keep_body, on_bytes, stop_after) -> Reply:
+def _asked(target: str) -> str:
+    """The tag or digest that a target names, "" when it names no object; a client may write a digest's colon as %3A."""
+    found = _OBJECT.search(urllib.parse.unquote(target))
+    return found.group(2) if found else ""
+
+
+def _read(response, algorithm, keep_body, on_bytes, stop_after, most) -> Reply:
     digest, size, kept, error, complete = hashlib.new(algorithm), 0, [], "", True
     expected = None if response.chunked else response.length  # None: until the last chunk or the connection's end
     piece = response.read1 if response.chunked else response.fp and response.fp.read1
     try:
         while (stop_after is None or size < stop_after) and size != expected:
-            data = piece(_PIECE if expected is None else min(_PIECE, expected - size))
+            data = piece(most if expected is None else min(most, expected - size))
             if not data:
                 break
             digest.update(data)
             size += len(data)
             if keep_body:
                 kept.append(data)
-            if on_bytes:
-                on_bytes(size)
-        if expected is not None and size != expected:
+            if on_bytes and on_bytes(size) is True:
+                error, complete = "hung up", False
+                break
+        if not error and expected is not None and size != expected:
             complete, error = False, f"{size} of {expected} bytes"
     except (OSError, http.client.HTTPException, ValueError) as failure:
         complete, error = False, repr(failure)

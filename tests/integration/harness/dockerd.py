@@ -9,6 +9,7 @@ import shutil
 import signal
 
 from . import paths, wait
+from .own_etc import OwnEtc
 from .process import Process, run
 
 # Debian's own, even where another docker comes first in the PATH.
@@ -24,9 +25,9 @@ def why_not() -> str:
 
 
 class Dockerd:
-    """Empty at the start. `mirror` is what --registry-mirror gets."""
+    """Empty at the start. `mirror` is what --registry-mirror gets; `etc` is the /etc that it sees."""
 
-    def __init__(self, folder: pathlib.Path, log: pathlib.Path, mirror: str | None):
+    def __init__(self, folder: pathlib.Path, log: pathlib.Path, mirror: str | None, etc: OwnEtc | None = None):
         folder.mkdir(parents=True)
         self._folder = folder
         self._socket = folder / "docker.sock"
@@ -41,8 +42,8 @@ class Dockerd:
             command += ["--registry-mirror", mirror]
         # Whatever does not go to loopback ends at a closed port: a pull that misses its mirror must not find the internet.
         nowhere = "http://127.0.0.1:9"
-        self._process = Process(command, log, env={"HTTP_PROXY": nowhere, "HTTPS_PROXY": nowhere,
-                                                   "NO_PROXY": "127.0.0.0/8,localhost"})
+        self._process = Process(etc.command(command) if etc else command, log, env={
+            "HTTP_PROXY": nowhere, "HTTPS_PROXY": nowhere, "NO_PROXY": "127.0.0.0/8,192.0.2.0/24,localhost,.test"})
         try:
             wait.until(self._is_up, f"dockerd to be up ({log})", 60)
         except AssertionError:
@@ -67,6 +68,27 @@ class Dockerd:
             if line.startswith("Digest: "):
                 return line.removeprefix("Digest: ").strip()
         raise AssertionError(f"docker pull printed no digest:\n{output}")
+
+    def fetch_by_containerd(self, reference: str, mirror: str, overrides_path: bool) -> set[str]:
+        """Fetches every platform's content by containerd's ctr and a hosts directory; the digests that it has then. What it
+        had before is forgotten first."""
+        registry = reference.split("/")[0]
+        hosts = self._folder / "hosts" / registry
+        hosts.mkdir(parents=True, exist_ok=True)
+        (hosts / "hosts.toml").write_text(f'server = "http://127.0.0.1:9"\n[host."{mirror}"]\ncapabilities = ["pull", "resolve"]\n'
+                                          + ("override_path = true\n" if overrides_path else ""))
+        ctr = ["ctr", "--address", self._folder / "exec/containerd/containerd.sock", "--namespace", "test"]
+        before = run([*ctr, "content", "ls", "-q"]).split()
+        if before:
+            run([*ctr, "content", "rm", *before])
+        run([*ctr, "content", "fetch", "--all-platforms", "--hosts-dir", hosts.parent, reference], seconds=paths.patience(120))
+        return set(run([*ctr, "content", "ls", "-q"]).split())
+
+    def forget(self):
+        """Every image."""
+        images = self.docker("images", "--quiet", "--no-trunc").split()
+        if images:
+            self.docker("rmi", "--force", *set(images))
 
     def inspect(self, reference: str) -> dict:
         return json.loads(self.docker("image", "inspect", reference))[0]

@@ -4,10 +4,12 @@ Ending it checks what must hold whatever the test is about: it exits with 0 when
 sanitizer complained, and no secret of the run is in its log.
 """
 
+import dataclasses
 import json
 import pathlib
 import re
 import signal
+import time
 
 from . import paths, secrets, wait
 from .client import Client
@@ -17,15 +19,34 @@ _SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|SUMMARY: 
 _STALLED = re.compile(r"^.* warn +loop \d+ stalled.*$|^.*\bstalled\b.*$", re.MULTILINE)
 
 
+class Stalled(AssertionError):
+    """An event loop took too long for one iteration. run.py looks whether that comes again."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Answered:
+    """A line of the access log."""
+    method: str
+    target: str
+    status: str
+    user_agent: str
+    upstream: str
+
+
+def _field(line: str, name: str) -> str:
+    found = re.search(rf'\b{name}=("((?:[^"\\]|\\.)*)"|\S*)', line)
+    return (found.group(2) or found.group(1)).strip('"') if found else ""
+
+
 class Entrepot:
-    """`upstreams` are tables of the configuration; `settings` are keys for --set."""
+    """`upstreams` are tables of the configuration; `settings` are keys for --set. `ca_file`: its listener has TLS."""
 
     def __init__(self, folder: pathlib.Path, log: pathlib.Path, upstreams: list[dict], settings: dict | None = None,
-                 truth=None):
+                 truth=None, ca_file: pathlib.Path | None = None):
         if not paths.BINARY.exists():
             raise AssertionError(f"no entrepot at {paths.BINARY}: build it with tools/build, or set ENTREPOT_BIN")
         self.cache = pathlib.Path((settings or {}).get("cache.directory", folder / "cache"))
-        self._log, self._truth = log, truth
+        self._log, self._truth, self._ca_file = log, truth, ca_file
         self._config = folder / "entrepot.toml"
         self._config.write_text(to_toml(upstreams))
         self._settings = {"server.listen": ["127.0.0.1:0"], "admin.listen": "127.0.0.1:0",
@@ -39,6 +60,17 @@ class Entrepot:
 
     def start(self):
         """Starts it on its cache and waits until it is ready."""
+        log = self._begin()
+        wait.until(self._is_listening, f"entrepot to listen ({log})")
+        wait.until(self._is_ready, f"entrepot to be ready ({log})")
+
+    def start_and_kill(self, seconds: float):
+        """Starts it, and kills it so soon that it may not be ready yet."""
+        self._begin()
+        time.sleep(seconds)
+        self.kill()
+
+    def _begin(self) -> pathlib.Path:
         self._starts += 1
         log = self._log.with_name(f"{self._log.stem}-{self._starts}.log")
         log.unlink(missing_ok=True)
@@ -47,8 +79,7 @@ class Entrepot:
             command += ["--set", f"{key}={value if isinstance(value, str) else _toml_value(value)}"]
         self._process = Process(command, log, env=_environment())
         self.addresses = {}
-        wait.until(self._is_listening, f"entrepot to listen ({log})")
-        wait.until(self._is_ready, f"entrepot to be ready ({log})")
+        return log
 
     def _is_listening(self) -> bool:
         if self._process.exit_code() is not None:
@@ -118,14 +149,22 @@ class Entrepot:
         complaint = _SANITIZER.search(text)
         assert not complaint, f"a sanitizer complained: {text[complaint.start():][:4000]}"
         stalled = _STALLED.findall(text)
-        assert not stalled, f"{len(stalled)} stalls, {self._process.log}: {stalled[:5]}"
+        if stalled:
+            raise Stalled(f"{len(stalled)} stalls, {self._process.log}: {stalled[:5]}")
         leaked = secrets.found_in(text)
         assert not leaked, f"the log holds secrets: {leaked} ({self._process.log})"
 
     def _expect_no_stalls(self):
         stalls = self.metric("entrepot_loop_stalls_total")
         assert stalls is not None, "/metrics has no entrepot_loop_stalls_total"
-        assert stalls == 0, f"{stalls:.0f} stalls: {_STALLED.findall(self.log())[:5]} ({self._process.log})"
+        if stalls != 0:
+            raise Stalled(f"{stalls:.0f} stalls: {_STALLED.findall(self.log())[:5]} ({self._process.log})")
+
+    def answered(self) -> list["Answered"]:
+        """The requests of its access log, in the order of their answers' ends."""
+        lines = (line for line in self.log().splitlines() if " answered " in line)
+        return [Answered(**{name: _field(line, name) for name in ("method", "target", "status", "user_agent", "upstream")})
+                for line in lines]
 
     def metric(self, name: str, **labels: str) -> float | None:
         """The sum of the series of that name that have these labels; None when there is none."""
@@ -149,10 +188,10 @@ class Entrepot:
 
     @property
     def url(self) -> str:
-        return f"http://{self.address}"
+        return f"{'https' if self._ca_file else 'http'}://{self.address}"
 
     def client(self, **options) -> Client:
-        return Client(self.url, **{"truth": self._truth, **options})
+        return Client(self.url, **{"truth": self._truth, "ca_file": self._ca_file, **options})
 
     def admin(self) -> Client:
         return Client(f"http://{self.addresses['admin']}")

@@ -5,7 +5,7 @@ import pathlib
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("ENTREPOT_BUILD_DIR", REPOSITORY / "build"))
-BINARY = pathlib.Path(os.environ.get("ENTREPOT_BIN", BUILD / "release" / "entrepot"))
+BINARY = pathlib.Path(os.environ.get("ENTREPOT_BIN", BUILD / "release" / "entrepot")).resolve()
 
 # One name for a run, so that a run with the asan binary does not overwrite the logs of one with the release binary.
 RUN = os.environ.get("ENTREPOT_TEST_RUN", BINARY.parent.name)

@@ -63,10 +63,10 @@ class Process:
         self._file.close()
 
 
-def run(command, env: dict | None = None, seconds: float = 300, check: bool = True) -> str:
-    """Runs a command to its end and returns what it printed. Its failure is told with its output."""
+def run(command, env: dict | None = None, seconds: float = 300, check: bool = True, input: str = "") -> str:
+    """Runs a command to its end, with `input`, and returns what it printed. Its failure is told with its output."""
     done = subprocess.run(
-        [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        [str(word) for word in command], input=input, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env={**os.environ, **(env or {})}, timeout=seconds, text=True, errors="replace")
     if check and done.returncode != 0:
         raise AssertionError(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout[-4000:]}")

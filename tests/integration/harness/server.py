@@ -72,6 +72,9 @@ class Server:
     def answer(self, seen: Seen) -> answers.Answer:
         raise NotImplementedError
 
+    def is_recorded(self, seen: Seen) -> bool:
+        return True
+
     def seen(self, method: str | None = None, containing: str = "") -> list[Seen]:
         with self._lock:
             return [r for r in self.requests if method in (None, r.method) and containing in r.path]
@@ -134,11 +137,12 @@ class Server:
             seen, rest = _read_request(connection, rest, number)
             if seen is None:
                 return
-            with self._lock:
-                self.requests.append(seen)
+            if self.is_recorded(seen):
+                with self._lock:
+                    self.requests.append(seen)
             try:
                 answer = self.answer(seen)
-                seen.status = 0 if answer.silent else answer.status
+                seen.status = 0 if answer.says_nothing else answer.status
                 has_body = seen.method != "HEAD" and answer.status not in (204, 304)
                 answers.send(connection, answer, has_body, lambda n: setattr(seen, "sent", seen.sent + n))
             finally:

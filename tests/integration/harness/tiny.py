@@ -36,8 +36,8 @@ def serve(upstream):
     """Makes a scripted upstream hold it."""
     image, everything = contents()
     upstream.tag(REPOSITORY, image)
-    for digest, (media_type, data) in everything.items():
-        upstream.add(digest, data, media_type)
+    for media_type, data in everything.values():
+        upstream.content.add(data, media_type)
 
 
 def _noise(size: int) -> bytes:

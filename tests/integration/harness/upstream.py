@@ -1,51 +1,46 @@
 """The scripted upstream: a registry that does what a test tells it, and remembers everything it was asked.
 
-Behind it is either a `Store` (it then answers like a plain registry itself) or a real docker-registry (it then passes
-every request on, body included, and is a recording reverse proxy). In front of that, `on()` puts quirks on routes:
+Behind it is either the test's `Content` (it then answers like a plain registry itself) or a real docker-registry (it then
+passes every request on, body included, and is a recording reverse proxy). In front of that, `on()` puts quirks on routes:
 
     upstream.on("GET", f"/blobs/{digest}", quirks.cut(1000, "rst"), times=1)
     upstream.on("GET", "/blobs/", quirks.redirect(storage.signed(...)))
 
-What it does less than a real registry: no uploads, no catalogue, no tag lists or referrers of its own, no conditional
-requests, one range per request; tags come from the images of the store.
+What it does less than a real registry: no uploads, no catalogue, no conditional requests, one range per request; tags come
+from the images of the store. It has the referrers API only when a test says `refer`.
 """
 
 import base64
 import contextlib
-import dataclasses
 import http.client
 import itertools
 import json
 import re
 import ssl
+import urllib.parse
 
-from . import answers, secrets
-from .answers import Answer, Quirk
+from . import answers, quirks, secrets
+from .answers import Answer
 from .certificates import Certificate
-from .image import Image, Store
+from .content import OCTETS, Content
+from .image import Image
+from .quirks import Quirk
 from .registry import Registry
-from .server import Seen, Server
+from .rules import RuledServer
+from .server import Seen
 
+INDEX = "application/vnd.oci.image.index.v1+json"
 _CHUNK = 256 * 1024
 _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive", "date"}
 
 
-@dataclasses.dataclass
-class _Rule:
-    method: str
-    containing: str
-    quirks: tuple[Quirk, ...]
-    left: float
-
-
-class ScriptedUpstream(Server):
-    def __init__(self, store: Store, *, behind: Registry | None = None, tls: Certificate | None = None,
+class ScriptedUpstream(RuledServer):
+    def __init__(self, content: Content, *, behind: Registry | None = None, tls: Certificate | None = None,
                  name: str = "127.0.0.1"):
         super().__init__(tls, name)
-        self._store, self._behind = store, behind
-        self._tags: dict[tuple[str, str], Image] = {}
-        self._extra: dict[str, tuple[str, bytes]] = {}
-        self._rules: list[_Rule] = []
+        self.content, self._behind = content, behind
+        self._tags: dict[tuple[str, str], str] = {}
+        self._referrers: dict[str, list[dict]] | None = None
         self._credential: str | None = None
         self._tokens: "TokenService | None" = None
         self.ignores_ranges = False
@@ -53,22 +48,16 @@ class ScriptedUpstream(Server):
     # -- what the test says
 
     def tag(self, repository: str, image: Image, tag: str | None = None):
-        """Makes a tag name an image. By digest everything in the store is in every repository."""
-        self._tags[(repository, tag or image.tag)] = image
+        """Makes a tag name an image. By digest all content is in every repository."""
+        self.tag_digest(repository, tag or image.tag, image.root.digest)
 
-    def add(self, digest: str, content: bytes, media_type: str = "application/octet-stream"):
-        """A blob or manifest that is not in the store."""
-        self._extra[digest] = (media_type, content)
+    def tag_digest(self, repository: str, tag: str, digest: str):
+        self._tags[(repository, tag)] = digest
 
-    def on(self, method: str, containing: str, *quirks: Quirk, times: float = float("inf")):
-        """Applies the quirks to the next `times` answers to such requests. Later rules come on top of earlier ones."""
-        with self._lock:
-            self._rules.append(_Rule(method, containing, quirks, times))
-
-    def behave(self):
-        """No quirks any more."""
-        with self._lock:
-            self._rules.clear()
+    def refer(self, subject: str, *descriptors: dict):
+        """From now on it has the referrers API, and these refer to the subject."""
+        self._referrers = self._referrers or {}
+        self._referrers.setdefault(subject, []).extend(descriptors)
 
     def require_basic(self, username: str, password: str):
         self._credential = secrets.basic(username, password)
@@ -78,20 +67,8 @@ class ScriptedUpstream(Server):
 
     # -- what it answers
 
-    def answer(self, seen: Seen) -> Answer:
-        answer = self._refusal(seen) or (self._pass_on(seen) if self._behind else self._own(seen))
-        for quirk in self._quirks_for(seen):
-            quirk(answer)
-        return answer
-
-    def _quirks_for(self, seen: Seen) -> list[Quirk]:
-        quirks = []
-        with self._lock:
-            for rule in self._rules:
-                if rule.method in (seen.method, "*") and rule.containing in seen.path and rule.left > 0:
-                    rule.left -= 1
-                    quirks += rule.quirks
-        return quirks
+    def honest_answer(self, seen: Seen) -> Answer:
+        return self._refusal(seen) or (self._pass_on(seen) if self._behind else self._own(seen))
 
     def _refusal(self, seen: Seen) -> Answer | None:
         authorization = seen.header("Authorization")
@@ -112,37 +89,45 @@ class ScriptedUpstream(Server):
             return answers.error(405, "UNSUPPORTED")
         if seen.path == "/v2/":
             return answers.with_body(200, "application/json", b"{}", ("Docker-Distribution-Api-Version", "registry/2.0"))
+        if listed := re.match(r"/v2/(.+)/tags/list$", seen.path):
+            return self._tag_list(listed.group(1), seen)
+        if (referred := re.match(r"/v2/(.+)/referrers/([^/]+)$", seen.path)) and self._referrers is not None:
+            index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": self._referrers.get(referred.group(2), [])}
+            return answers.with_body(200, INDEX, json.dumps(index).encode())
         found = re.match(r"/v2/(.+)/(manifests|blobs)/([^/]+)$", seen.path)
         if not found:
             return answers.error(404, "NAME_UNKNOWN")
         repository, kind, reference = found.groups()
         if ":" not in reference:
-            image = self._tags.get((repository, reference))
-            if not image:
+            reference = self._tags.get((repository, reference), "")
+            if not reference:
                 return answers.error(404, "MANIFEST_UNKNOWN")
-            reference = image.root.digest
-        return self._content(kind, reference, seen.header("Range"))
+        wanted = None if self.ignores_ranges else seen.header("Range")
+        return self._object(kind, reference, wanted)
 
-    def _content(self, kind: str, digest: str, wanted_range: str | None) -> Answer:
-        if digest in self._extra:
-            media_type, content = self._extra[digest]
-            total, read = len(content), lambda first, last: iter([content[first:last + 1]])
-        else:
-            path = self._store.path(digest)
-            if not path.exists():
-                return answers.error(404, "MANIFEST_UNKNOWN" if kind == "manifests" else "BLOB_UNKNOWN")
-            media_type = _media_type(path) if kind == "manifests" else "application/octet-stream"
-            total, read = path.stat().st_size, lambda first, last: _read(path, first, last)
+    def _tag_list(self, repository: str, seen: Seen) -> Answer:
+        """By the specification: `n` at most, from behind `last`, and a relative Link to the next page."""
+        tags = sorted(tag for name, tag in self._tags if name == repository)
+        if not tags:
+            return answers.error(404, "NAME_UNKNOWN")
+        after = seen.query.get("last", [""])[0]
+        tags = [tag for tag in tags if tag > after]
+        page = tags[:int(seen.query["n"][0])] if "n" in seen.query else tags
+        body = json.dumps({"name": repository, "tags": page}).encode()
+        more = len(page) < len(tags)
+        query = urllib.parse.urlencode({"last": page[-1] if page else "", "n": seen.query["n"][0]}) if more else ""
+        link = [("Link", f'</v2/{repository}/tags/list?{query}>; rel="next"')] if more else []
+        return answers.with_body(200, "application/json", body, *link)
+
+    def _object(self, kind: str, digest: str, wanted_range: str | None) -> Answer:
+        if not self.content.has(digest):
+            return answers.error(404, "MANIFEST_UNKNOWN" if kind == "manifests" else "BLOB_UNKNOWN")
+        media_type = self.content.manifest_type(digest) if kind == "manifests" else OCTETS
         headers = [("Content-Type", media_type), ("Docker-Content-Digest", digest), ("ETag", f'"{digest}"'),
                    ("Docker-Distribution-Api-Version", "registry/2.0")]
-        span = None if self.ignores_ranges else _range(wanted_range, total)
-        if span is None:
-            return Answer(200, headers, read(0, total - 1), total)
-        first, last = span
-        headers.append(("Content-Range", f"bytes {first}-{last}/{total}"))
-        return Answer(206, headers, read(first, last), last + 1 - first)
+        return _of_content(self.content, digest, headers, wanted_range)
 
-    def _pass_on(self, seen: Seen) -> Answer:
+    def _pass_on(self, seen: Seen, with_range: bool = True) -> Answer:
         behind = self._behind
         host, port = behind.address.split(":")
         if behind.url.startswith("https"):  # the test's own registry on loopback: nothing to authenticate
@@ -151,7 +136,7 @@ class ScriptedUpstream(Server):
             connection = http.client.HTTPConnection(host, int(port), timeout=60)
         connection.putrequest(seen.method, seen.target, skip_host=True, skip_accept_encoding=True)
         for name, value in seen.headers:
-            if name.lower() not in ("connection", "keep-alive"):
+            if name.lower() not in ("connection", "keep-alive") and (with_range or name.lower() != "range"):
                 connection.putheader(name, value)
         connection.endheaders(seen.body or None)
         response = connection.getresponse()
@@ -165,46 +150,40 @@ class ScriptedUpstream(Server):
                 while chunk := response.read(_CHUNK):
                     yield chunk
 
-        return Answer(response.status, headers, None if seen.method == "HEAD" else chunks(),
-                      None if length is None else int(length), "length" if length is not None else "chunked")
+        answer = Answer(response.status, headers, None if seen.method == "HEAD" else chunks(),
+                        None if length is None else int(length), framing="length" if length is not None else "chunked")
+        if place := re.match(r"bytes (\d+)-\d+/(\d+)$", answer.header("Content-Range") or ""):
+            answer.offset, answer.total = map(int, place.groups())
+            answer.whole = lambda: self._pass_on(seen, with_range=False)
+        return answer
 
 
-class Storage(Server):
+class Storage(RuledServer):
     """Where an upstream's redirects lead: blobs by digest under a signed URL. It has no business with credentials, so it
     remembers whoever brought some; `leaked` must be empty at the end."""
 
-    def __init__(self, store: Store, tls: Certificate | None = None, name: str = "127.0.0.1"):
+    def __init__(self, content: Content, tls: Certificate | None = None, name: str = "127.0.0.1"):
         super().__init__(tls, name)
-        self._store = store
+        self._content = content
         self._numbers = itertools.count(1)
-        self.quirks: list[Quirk] = []
 
     def signed(self, digest: str) -> str:
         """A URL as storage hosts hand them out: who knows the query may read, so no log may show it."""
         return f"{self.url}/storage/{digest}?signature={secrets.make(f'signed query {next(self._numbers)}')}"
 
     def redirect(self, digest: str, status: int = 307) -> Quirk:
-        return answers.redirect(lambda: self.signed(digest), status)
+        return quirks.redirect(lambda: self.signed(digest), status)
 
     @property
     def leaked(self) -> list[str]:
         return [r.text() for r in self.seen() if r.header("Authorization") or r.header("Cookie")]
 
-    def answer(self, seen: Seen) -> Answer:
-        path = self._store.path(seen.path.rsplit("/", 1)[1])
-        total = path.stat().st_size
-        span = _range(seen.header("Range"), total)
-        first, last = span or (0, total - 1)
-        headers = [("Content-Type", "application/octet-stream"), ("ETag", '"not-a-digest"')]
-        if span:
-            headers.append(("Content-Range", f"bytes {first}-{last}/{total}"))
-        answer = Answer(206 if span else 200, headers, _read(path, first, last), last + 1 - first)
-        for quirk in self.quirks:
-            quirk(answer)
-        return answer
+    def honest_answer(self, seen: Seen) -> Answer:
+        headers = [("Content-Type", OCTETS), ("ETag", '"not-a-digest"')]
+        return _of_content(self._content, seen.path.rsplit("/", 1)[1], headers, seen.header("Range"))
 
 
-class TokenService(Server):
+class TokenService(RuledServer):
     """Gives out bearer tokens. With a `signer` they are what docker-registry believes; without, they are random and a
     scripted upstream asks `accepts`. `users` may pull what `private` matches; everybody else gets a token for the rest."""
 
@@ -215,26 +194,21 @@ class TokenService(Server):
         self._issued: dict[str, set[str]] = {}
         self.realm = f"{self.url}/token"
         self.expires_in: int | None = 300
-        self.quirks: list[Quirk] = []
 
     def accepts(self, authorization: str | None, scope: str) -> bool:
         scheme, _, token = (authorization or "").partition(" ")
         return scheme.lower() == "bearer" and token in self._issued and (not scope or scope in self._issued[token])
 
-    def answer(self, seen: Seen) -> Answer:
+    def honest_answer(self, seen: Seen) -> Answer:
         user = self._user(seen.header("Authorization"))
         if user is None:
-            answer = answers.error(401, "UNAUTHORIZED", "incorrect username or password")
-        else:
-            asked = [s for value in seen.query.get("scope", []) for s in value.split(" ") if s]
-            granted = [s for s in asked if user or not re.search(self._private, s.split(":")[1])]
-            fields = [f'"token":"{self._issue(user, granted)}"']
-            if self.expires_in is not None:
-                fields.append(f'"expires_in":{self.expires_in}')
-            answer = answers.with_body(200, "application/json", ("{" + ",".join(fields) + "}").encode())
-        for quirk in self.quirks:
-            quirk(answer)
-        return answer
+            return answers.error(401, "UNAUTHORIZED", "incorrect username or password")
+        asked = [s for value in seen.query.get("scope", []) for s in value.split(" ") if s]
+        granted = [s for s in asked if user or not re.search(self._private, s.split(":")[1])]
+        fields = [f'"token":"{self._issue(user, granted)}"']
+        if self.expires_in is not None:
+            fields.append(f'"expires_in":{self.expires_in}')
+        return answers.with_body(200, "application/json", ("{" + ",".join(fields) + "}").encode())
 
     def _user(self, authorization: str | None) -> str | None:
         """The user's name; "" for anonymous; None for a wrong password."""
@@ -254,17 +228,16 @@ class TokenService(Server):
         return token
 
 
-def _read(path, first: int, last: int):
-    with open(path, "rb") as file:
-        file.seek(first)
-        left = last + 1 - first
-        while left > 0 and (chunk := file.read(min(_CHUNK, left))):
-            left -= len(chunk)
-            yield chunk
-
-
-def _media_type(path) -> str:
-    return json.loads(path.read_bytes()).get("mediaType", "application/vnd.oci.image.manifest.v1+json")
+def _of_content(content: Content, digest: str, headers: list[tuple[str, str]], wanted_range: str | None) -> Answer:
+    """The object, or the range of it that was asked for."""
+    total = content.size(digest)
+    span = _range(wanted_range, total)
+    if span is None:
+        return Answer(200, headers, content.chunks(digest, 0, total - 1), total)
+    first, last = span
+    placed = [*headers, ("Content-Range", f"bytes {first}-{last}/{total}")]
+    return Answer(206, placed, content.chunks(digest, first, last), last + 1 - first, offset=first, total=total,
+                  whole=lambda: _of_content(content, digest, headers, None))
 
 
 def _range(header: str | None, total: int) -> tuple[int, int] | None:

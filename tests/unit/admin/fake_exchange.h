@@ -26,6 +26,7 @@ class FakeExchange final : public http::Exchange {
   EventLoop& loop() const override { return loop_; }
   http::AccessNote& note() override { return note_; }
   bool is_connected() const override { return true; }
+  void on_client_left(std::move_only_function<void()>) override {}
   void send(http::Head sent_head, std::string sent_body) override {
     CHECK(status == 0);
     status = sent_head.status;
@@ -36,7 +37,7 @@ class FakeExchange final : public http::Exchange {
     CHECK(status == 0);
     status = answer->status;
     canned_head = answer->head;
-    body = answer->body;
+    body = *answer->body;
   }
   void send_file(http::Head, SharedFd, uint64_t, uint64_t) override { CHECK(false); }
   void start(http::Head, std::optional<uint64_t>) override { CHECK(false); }

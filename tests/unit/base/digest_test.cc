@@ -1,6 +1,9 @@
 #include "base/digest.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <set>
 
 #include "base/hasher.h"
 
@@ -49,6 +52,13 @@ TEST(Hasher, GivesTheSameDigestHoweverTheBytesAreSplit) {
       hasher.update(std::string_view(bytes).substr(at, step));
     EXPECT_EQ(hasher.finish(), Digest::of(bytes));
   }
+}
+
+TEST(Digest, HashesOfDigestsThatBeginAlikeDiffer) {
+  std::set<size_t> hashes;
+  for (int i = 0; i < 10'000; ++i)
+    hashes.insert(Digest::parse(fmt::format("sha256:{:064x}", i)).value().hash());
+  EXPECT_EQ(hashes.size(), 10'000u);
 }
 
 }  // namespace

@@ -43,6 +43,42 @@ TEST_F(Disk, AStrandKeepsItsOrderWhileOthersRunBeside) {
   }
 }
 
+// A run that drains a job before it is counted would let a second run begin beside it. A yield in every job
+// and a pool with more threads than processors make the moment for that likely.
+TEST_F(Disk, AStrandNeverRunsTwoJobsAtOnce) {
+  std::atomic<int> running{0};
+  std::atomic<int> overlaps{0};
+  {
+    ThreadedDiskPool pool(8, logger_, metrics_);
+    DiskStrand strand(pool);
+    for (int i = 0; i < 50'000; ++i) {
+      strand.submit("alone", [&running, &overlaps] {
+        if (running.fetch_add(1) != 0) ++overlaps;
+        std::this_thread::yield();
+        running.fetch_sub(1);
+      });
+      if (i % 7 == 0) std::this_thread::yield();
+    }
+  }
+  EXPECT_EQ(overlaps, 0);
+}
+
+TEST_F(Disk, AStrandWithMuchToDoLetsOthersIn) {
+  std::vector<int> order;
+  {
+    ThreadedDiskPool pool(1, logger_, metrics_);
+    DiskStrand long_one(pool);
+    DiskStrand short_one(pool);
+    std::promise<void> gate;
+    pool.submit("gate", [opened = gate.get_future()]() mutable { opened.wait(); });
+    for (int i = 0; i < 100; ++i) long_one.submit("long", [&order] { order.push_back(0); });
+    short_one.submit("short", [&order] { order.push_back(1); });
+    gate.set_value();
+  }
+  auto first = std::find(order.begin(), order.end(), 1);
+  EXPECT_LT(first - order.begin(), 10);
+}
+
 TEST_F(Disk, AStrandMayBeDroppedWithJobsUnderWay) {
   std::atomic<int> count{0};
   {

@@ -99,9 +99,12 @@ Status OpenCache::place(const Digest& digest, std::string_view bytes) {
     opened = cache_->open_part(digest, bytes.size());
   if (!opened) return fail(opened.error());
   std::unique_ptr<Part> part = std::move(*opened);
-  ENTREPOT_TRY(part->append(bytes));
-  ENTREPOT_TRY(part->verify());
-  return part->place();
+  Status placed = part->absorb(part->found());
+  if (placed) placed = part->append(bytes.substr(part->size()));
+  if (placed) placed = part->verify();
+  if (placed) placed = part->place();
+  if (!placed) part->discard();
+  return placed;
 }
 
 Status OpenCache::commit(Commit commit) {

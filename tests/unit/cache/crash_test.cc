@@ -123,7 +123,26 @@ TEST_F(CrashTest, APlacedPartWhoseCommitIsMissingIsFinished) {
   EXPECT_TRUE(cache->contains(digest).value());
   EXPECT_FALSE(std::filesystem::exists(part_path(directory(), digest)));
   EXPECT_EQ(cache.find(digest), std::nullopt) << "nobody has a link to it yet";
+  EXPECT_FALSE(cache->is_acknowledged(digest).value());
+  Commit link;
+  link.links.push_back({kRepository, {digest, 0}});
+  ASSERT_TRUE(cache.commit(std::move(link)).has_value());
+  EXPECT_TRUE(cache->is_acknowledged(digest).value());
   EXPECT_GE(cache->used(), disk_usage(directory()));
+}
+
+// A power cut may take back the directory entry of a blob and the removal of its part, and leave the row.
+TEST_F(CrashTest, APartWhoseBlobHasLostItsNameIsKept) {
+  Digest digest = Digest::of("the only copy");
+  {
+    OpenCache cache(directory());
+    ASSERT_TRUE(cache.store("the only copy").has_value());
+  }
+  std::filesystem::create_hard_link(blob_path(directory(), digest), part_path(directory(), digest));
+  std::filesystem::remove(blob_path(directory(), digest));
+  OpenCache cache(directory());
+  EXPECT_TRUE(std::filesystem::exists(part_path(directory(), digest)));
+  EXPECT_EQ(cache.find(digest), std::nullopt);
 }
 
 TEST_F(CrashTest, ALeftoverPartIsKeptCountedAndEvictable) {

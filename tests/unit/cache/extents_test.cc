@@ -68,6 +68,9 @@ TEST(Extents, AgreesWithABitmapOnRandomExtents) {
         uint64_t until = at;
         while (model[until]) ++until;
         ASSERT_EQ(extents.readable_at(at), (Extent{at, until})) << "seed " << seed;
+        uint64_t next = at + 1;
+        while (next < kSize && (model[next - 1] || !model[next])) ++next;
+        ASSERT_EQ(extents.next_begin(at), next < kSize ? next : UINT64_MAX) << "seed " << seed;
       }
     }
   }

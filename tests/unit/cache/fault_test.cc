@@ -94,6 +94,23 @@ TEST_F(FaultTest, APartThatCannotBeWrittenKeepsWhatWasAppended) {
   EXPECT_EQ(read_whole(part->file()).substr(0, 50'000), make_bytes(1, 50'000));
 }
 
+TEST_F(FaultTest, ABlobThatReplacedAGoodOneStaysWhenItsCommitFails) {
+  OpenCache cache(directory());
+  ASSERT_TRUE(cache.store("b").has_value());
+  Digest digest = Digest::of("b");
+  {
+    FileSizeLimit limit(std::filesystem::file_size(directory() / "refs.log"));
+    ASSERT_TRUE(cache.place(digest, "b").has_value());
+    Commit again;
+    again.blobs.push_back({digest, 1, "", {}});
+    again.tags.push_back({kRepository, "new", digest, {}});
+    EXPECT_FALSE(cache.commit(std::move(again)).has_value());
+  }
+  EXPECT_TRUE(std::filesystem::exists(blob_path(directory(), digest)));
+  EXPECT_EQ(cache.find(digest), "b");
+  EXPECT_TRUE(cache->is_acknowledged(digest).value());
+}
+
 TEST_F(FaultTest, ABlobWhoseCommitFailedIsTakenAwayAndCanBeStoredLater) {
   OpenCache cache(directory());
   ASSERT_TRUE(cache.commit(tag(1)).has_value());

@@ -60,8 +60,14 @@ class RandomWalk {
   void leave_part() {
     std::string whole = bytes(pick());
     auto part = cache_->open_part(Digest::of(whole), random_() % 2 == 0 ? whole.size() : 0);
-    if (part) (void)(*part)->append(std::string_view(whole).substr(0, random_() % (whole.size() + 1)));
-    if (part && random_() % 2 == 0) (*part)->discard();
+    if (!part) return;
+    ASSERT_TRUE((*part)->absorb((*part)->found()));
+    std::string_view rest = std::string_view(whole).substr((*part)->size());
+    (void)(*part)->append(rest.substr(0, random_() % (rest.size() + 1)));
+    if (random_() % 3 == 0)
+      (*part)->discard();
+    else if (random_() % 2 == 0)
+      (*part)->leave();
   }
 
   void drop_file() { std::filesystem::remove(blob_path(directory_, Digest::of(bytes(pick())))); }

@@ -76,6 +76,7 @@ TEST_F(RefsLogTest, ALogCutAtAnyByteGivesTheEntriesBeforeTheCut) {
   RefsLog::Position position = make_log(3).position();
   std::string whole = read_whole(file());
   ASSERT_EQ(whole.size(), position.length);
+  size_t entry_size = (whole.size() - 28) / 3;
   uint64_t last = 0;
   for (size_t size = 28; size <= whole.size(); ++size) {
     write_whole(file(), whole.substr(0, size));
@@ -83,6 +84,7 @@ TEST_F(RefsLogTest, ALogCutAtAnyByteGivesTheEntriesBeforeTheCut) {
     EXPECT_GE(count, last);
     EXPECT_LE(count, 3u);
     EXPECT_TRUE(size < whole.size() || count == 3);
+    EXPECT_EQ(is_whole, (size - 28) % entry_size == 0) << size;
     last = count;
   }
 }

@@ -120,6 +120,19 @@ TEST(Secrets, InUrlsAreRefusedAndNeverQuotedX03) {
   }
 }
 
+TEST(Mirrors, AreListsInTheEnvironmentAndInSet) {
+  for (const char* text :
+       {"https://a.example,https://b.example", "[\"https://a.example\", \"https://b.example\"]"}) {
+    for (const Loaded& loaded : {load_text("", {{"ENTREPOT_UPSTREAM__QUAY_IO__MIRRORS", text}}),
+                                 load_sets({"upstream.quay.io.mirrors=" + std::string(text)})}) {
+      ASSERT_TRUE(loaded.is_good()) << loaded.error();
+      EXPECT_THAT(loaded.find("quay.io")->mirrors, ElementsAre("https://a.example", "https://b.example"));
+      EXPECT_THAT(to_toml(loaded.config),
+                  HasSubstr("mirrors = [\"https://a.example\", \"https://b.example\"]\n"));
+    }
+  }
+}
+
 TEST(Set, AddressesUpstreamsByNamesWithDots) {
   Loaded loaded = load_sets(
       {"upstream.docker.io.url=http://127.0.0.1:5001", "upstream.new.example.url=https://new.example/a=b"});

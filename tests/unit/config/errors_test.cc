@@ -124,36 +124,19 @@ TEST(Errors, NameNumbersOutOfRange) {
 }
 
 TEST(Errors, NameWhatIsNotBuiltYetUnlessItHasItsDefault) {
-  for (std::string key : {"server.tls.certificate=/a",
-                          "server.tls.key=/a",
-                          "server.tls.client_ca=/a",
-                          "hooks.listen=127.0.0.1:1",
-                          "hooks.secret_file=/a",
-                          "hooks.prefetch=true",
-                          "cache.offline=true",
-                          "cache.unverified_ranges=false",
-                          "cache.scrub_rate=0",
-                          "upstream.quay.io.mirrors=https://a",
-                          "upstream.quay.io.hosts=a.b",
-                          "upstream.quay.io.docker_config=/a",
-                          "upstream.quay.io.aws_profile=a",
-                          "upstream.quay.io.ecr_endpoint=https://a",
-                          "upstream.quay.io.ecr_region=a",
-                          "upstream.quay.io.auth=ecr",
-                          "upstream.quay.io.access=public",
-                          "upstream.quay.io.access=passthrough",
-                          "upstream.quay.io.client_certificate=/a",
-                          "upstream.quay.io.client_key=/a",
-                          "upstream.quay.io.stale_while_revalidate=1s",
-                          "upstream.quay.io.stale_ttl=1s",
-                          "upstream.quay.io.negative_ttl=1s",
-                          "upstream.quay.io.segments=2"})
-    EXPECT_THAT(load_sets({key}).error(), HasSubstr("is not built yet")) << key;
   for (std::string key :
-       {"server.tls.certificate=", "hooks.prefetch=false", "cache.offline=false",
-        "cache.unverified_ranges=true", "cache.scrub_rate=20MiB/s", "cache.scrub_rate=20480KiB/s",
-        "upstream.quay.io.mirrors=", "upstream.quay.io.negative_ttl=5000ms",
-        "upstream.quay.io.stale_ttl=unlimited", "upstream.quay.io.segments=1"})
+       {"server.tls.client_ca=/a", "hooks.listen=127.0.0.1:1", "hooks.secret_file=/a", "hooks.prefetch=true",
+        "cache.offline=true", "cache.scrub_rate=0", "upstream.quay.io.docker_config=/a",
+        "upstream.quay.io.aws_profile=a", "upstream.quay.io.ecr_endpoint=https://a",
+        "upstream.quay.io.ecr_region=a", "upstream.quay.io.auth=ecr", "upstream.quay.io.access=public",
+        "upstream.quay.io.access=passthrough", "upstream.quay.io.client_certificate=/a",
+        "upstream.quay.io.client_key=/a", "upstream.quay.io.stale_while_revalidate=1s",
+        "upstream.quay.io.stale_ttl=1s", "upstream.quay.io.negative_ttl=1s", "upstream.quay.io.segments=2"})
+    EXPECT_THAT(load_sets({key}).error(), HasSubstr("is not built yet")) << key;
+  for (std::string key : {"server.tls.certificate=", "hooks.prefetch=false", "cache.offline=false",
+                          "cache.unverified_ranges=true", "cache.scrub_rate=20MiB/s",
+                          "cache.scrub_rate=20480KiB/s", "upstream.quay.io.negative_ttl=5000ms",
+                          "upstream.quay.io.stale_ttl=unlimited", "upstream.quay.io.segments=1"})
     EXPECT_TRUE(load_sets({key}).is_good()) << key << ": " << load_sets({key}).error();
 }
 
@@ -202,19 +185,18 @@ TEST(Errors, OfSyntaxDoNotHideTheRestX01) {
       "[cache]\n"
       "max_size = \"unclosed\n"
       "min_free = \"little\"\n");
-  EXPECT_THAT(loaded.errors,
-              ElementsAre(StartsWith("2:11: server.threads: must be from 0 to 16"),
-                          AllOf(StartsWith("3:"), HasSubstr("cannot redefine existing integer 'threads'")),
-                          AllOf(StartsWith("4:"), HasSubstr("expected value")), StartsWith("6:"),
-                          StartsWith("7:12: cache.min_free:")));
+  EXPECT_THAT(loaded.errors, ElementsAre(StartsWith("2:11: server.threads: must be from 0 to 16"),
+                                         AllOf(StartsWith("3:"), HasSubstr("server.threads: is given twice")),
+                                         StartsWith("4:16: server.drain_timeout: has no value"),
+                                         StartsWith("6:21: cache.max_size: the closing quote is missing"),
+                                         StartsWith("7:12: cache.min_free:")));
 }
 
 TEST(Errors, NameATableThatIsThereTwiceAndWhatFollowsIt) {
   Loaded loaded =
       load_text("[cache]\nmin_free = \"1GiB\"\n[cache]\nmax_size = \"1GiB\"\n[log]\nlevel = \"loud\"\n");
-  EXPECT_THAT(loaded.errors,
-              ElementsAre(AllOf(StartsWith("3:"), HasSubstr("cannot redefine existing table 'cache'")),
-                          StartsWith("6:9: log.level")));
+  EXPECT_THAT(loaded.errors, ElementsAre(AllOf(StartsWith("3:"), HasSubstr("cache: is given twice")),
+                                         StartsWith("6:9: log.level")));
 }
 
 TEST(Errors, OfSyntaxAreNotMultipliedByWhatTheyTakeWithThem) {
@@ -222,7 +204,7 @@ TEST(Errors, OfSyntaxAreNotMultipliedByWhatTheyTakeWithThem) {
   EXPECT_EQ(
       load_text("builtin_upstreams = false\n[[upstream]]\nname = \"a.example\nurl = \"https://a.example\"\n")
           .errors.size(),
-      2U);
+      1U);
 }
 
 TEST(Errors, NameAByteOrderMarkAndGoOnX01) {

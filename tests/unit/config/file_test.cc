@@ -11,6 +11,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 TEST(Load, NeedsNoFileAtAll) {
   Loaded loaded = load_inputs(plain_inputs());
@@ -132,14 +133,17 @@ TEST(Load, RefusesACacheDirectoryThatBelongsToOthersX05) {
 
 TEST(Load, RefusesADefaultControlSocketThatNoSocketAddressHolds) {
   std::string directory = "/" + std::string(100, 'a');
-  EXPECT_THAT(load_sets({"cache.directory=" + directory}).error(),
-              HasSubstr("set control.listen to a shorter one"));
+  std::string error = load_text("[cache]\ndirectory = \"" + directory + "\"\n").error();
+  EXPECT_THAT(error, StartsWith("2:13: cache.directory: its control socket "));
+  EXPECT_THAT(error, HasSubstr("set control.listen to a shorter one"));
   EXPECT_TRUE(load_sets({"cache.directory=" + directory, "control.listen=unix:/run/e.sock"}).is_good());
 }
 
 TEST(Load, RefusesTheSameAddressTwice) {
   Loaded loaded = load_text("[server]\nlisten = [\"127.0.0.1:5001\"]\n");
-  EXPECT_EQ(loaded.error(), "default: admin.listen: 127.0.0.1:5001 is given twice");
+  EXPECT_EQ(loaded.error(), "2:10: server.listen: 127.0.0.1:5001 is the default of admin.listen");
+  EXPECT_EQ(load_text("[admin]\nlisten = \"127.0.0.1:5000\"\n").error(),
+            "2:10: admin.listen: 127.0.0.1:5000 is given twice");
   EXPECT_EQ(load_text("[server]\nlisten = [\"[::1]:1\", \"[::1]:1\"]\n").error(),
             "2:10: server.listen: [::1]:1 is given twice");
   EXPECT_TRUE(load_sets({"server.listen=127.0.0.1:0,127.0.0.1:0", "admin.listen=127.0.0.1:0"}).is_good());

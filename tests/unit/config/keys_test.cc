@@ -135,6 +135,7 @@ TEST(Documentation, HasARowForEveryKeyWithItsDefaultAndVariable) {
 TEST(Suggestion, IsTheNearestOrNone) {
   std::vector<std::string> known = {"max_size", "min_free"};
   EXPECT_EQ(suggestion("maxsize", known), " (did you mean max_size?)");
+  EXPECT_EQ(suggestion("cahce", std::vector<std::string>{"cache"}), " (did you mean cache?)");
   EXPECT_EQ(suggestion("colour", known), "");
   EXPECT_EQ(suggestion(std::string(100'000, 'a'), known), "");
   EXPECT_EQ(suggestion("x", {}), "");

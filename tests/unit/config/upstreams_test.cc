@@ -177,6 +177,20 @@ TEST(Credential, HasAUserAndOnePassword) {
             "3:8: upstream.quay.io.auth: \"anonymous\" contradicts username");
 }
 
+TEST(Credential, HasNoPasswordInItsUserName) {
+  std::string error = load_quay("username = \"me:canary\"\npassword_env = \"P\"\n" + kShared).error();
+  EXPECT_THAT(error, HasSubstr("3:12: upstream.quay.io.username: must not hold a colon"));
+  EXPECT_EQ(error.find("canary"), std::string::npos);
+}
+
+TEST(Credential, IsNotQuotedWhereItStandsInANameOrAHost) {
+  for (std::string key : {"aliases", "hosts", "trusted_realms"}) {
+    std::string error = load_quay(key + " = [\"me:canary@a.example\"]\n").error();
+    EXPECT_THAT(error, HasSubstr("must not hold a user name or password")) << key;
+    EXPECT_EQ(error.find("canary"), std::string::npos) << key;
+  }
+}
+
 TEST(Credential, NamesAVariableByAValidName) {
   EXPECT_EQ(load_quay("username = \"me\"\npassword_env = \"not a name\"\n" + kShared).error(),
             "4:16: upstream.quay.io.password_env: must be the name of an environment variable");
@@ -212,6 +226,37 @@ TEST(PlainHttp, CarriesACredentialToThisMachineOnly) {
   for (std::string url : {"http://127.0.0.1.example.com", "http://localhost.example.com", "http://[::2]"})
     EXPECT_FALSE(load_quay("url = \"" + url + "\"\n" + credential).is_good()) << url;
   EXPECT_TRUE(load_quay("url = \"http://10.0.0.1:5000\"\n").is_good());
+}
+
+TEST(Mirrors, KeepTheirOrderAndAreWrittenOneWay) {
+  Loaded loaded = load_quay("mirrors = [\"https://B.example/p/\", \"http://10.0.0.1:5000\"]\n");
+  ASSERT_TRUE(loaded.is_good()) << loaded.error();
+  EXPECT_THAT(loaded.find("quay.io")->mirrors, ElementsAre("https://b.example/p", "http://10.0.0.1:5000"));
+  EXPECT_EQ(loaded.find("quay.io")->url, "https://quay.io");
+  EXPECT_THAT(loaded.find("ghcr.io")->mirrors, IsEmpty());
+}
+
+TEST(Mirrors, MayBePlainHttpBesideACredentialTheyNeverGet) {
+  EXPECT_TRUE(
+      load_quay("mirrors = [\"http://10.0.0.1:5000\"]\nusername = \"me\"\npassword_env = \"P\"\n" + kShared)
+          .is_good());
+}
+
+TEST(Mirrors, ThatAreNoBaseUrlsAreErrorsOfTheirKey) {
+  for (std::string url : {"ftp://a.example", "a.example", "https://me:canary@a.example",
+                          "https://a.example/?x", "https://a.example/v2", ""}) {
+    Loaded loaded = load_quay("mirrors = [\"https://b.example\", \"" + url + "\"]\n");
+    EXPECT_THAT(loaded.error(), HasSubstr("upstream.quay.io.mirrors: ")) << url;
+    EXPECT_EQ(loaded.errors.size(), 1U) << url;
+    EXPECT_EQ(loaded.error().find("canary"), std::string::npos);
+  }
+}
+
+TEST(Mirrors, StandThereOnce) {
+  EXPECT_THAT(load_quay("mirrors = [\"https://quay.io/\"]\n").error(),
+              HasSubstr("upstream.quay.io.mirrors: https://quay.io stands there already"));
+  EXPECT_THAT(load_quay("mirrors = [\"https://a.example\", \"https://A.example\"]\n").error(),
+              HasSubstr("https://a.example stands there already"));
 }
 
 TEST(Contradictions, AreNotReportedOfValuesThatWereReportedThemselves) {

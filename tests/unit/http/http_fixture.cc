@@ -179,7 +179,8 @@ Answer HttpFixture::get(const std::string& path) {
 }
 
 SharedFd file_of(std::string_view bytes) {
-  std::string name = testing::TempDir() + "entrepot_http_XXXXXX";
+  // Not in /tmp, which may be memory: what lies there is never cold.
+  std::string name = "/var/tmp/entrepot_http_XXXXXX";
   UniqueFd fd(mkostemp(name.data(), O_CLOEXEC));
   EXPECT_TRUE(fd.is_open());
   unlink(name.c_str());

@@ -74,6 +74,10 @@ TEST_F(AServer, WaitsForADescriptorWhenThereIsNone) {
   Client client = connect();
   while (metric("entrepot_http_limits_total", {{"limit", "descriptors"}}) == 0) std::this_thread::yield();
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  while (server_->connections() == 0) {
+    clock_.advance(Duration(100));
+    std::this_thread::yield();
+  }
   client.send(request_for("/"));
   EXPECT_EQ(client.read_answer().status, 200);
 }
@@ -219,6 +223,11 @@ TEST_F(AServer, CutsWhatIsStillRunningAtTheEndOfTheDrain) {
   ASSERT_TRUE(client.receive_some());
   std::latch drained(1);
   server_->drain(Duration(20), [&] { drained.count_down(); });
+  // The drain's second step, which sets the time-out, is posted by its first.
+  std::latch is_set(1);
+  loops_->at(0).post([&] { loops_->at(0).post([&] { is_set.count_down(); }); });
+  is_set.wait();
+  clock_.advance(Duration(20));
   drained.wait();
   EXPECT_FALSE(client.read_answer().is_whole);
 }

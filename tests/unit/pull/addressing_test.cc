@@ -16,7 +16,7 @@ class AddressingTest : public testing::Test {
     upstreams_[1].name = "quay.io";
   }
   std::string resolve(std::string_view name, std::optional<std::string> ns = std::nullopt) {
-    Result<Addressing::Target> target = Addressing(upstreams_).resolve(name, ns);
+    Result<Addressing::Target> target = Addressing(upstreams_).resolve({.name = name, .ns = std::move(ns)});
     if (!target) return std::string(describe(target.error().code).label);
     return target->repository.upstream + " " + target->repository.name +
            (target->ns.empty() ? "" : " ns=" + target->ns);
@@ -38,7 +38,31 @@ TEST_F(AddressingTest, AConfiguredNameInThePathComesFirst) {
 
 TEST_F(AddressingTest, ThenTheNsParameter) {
   EXPECT_EQ(resolve("keboola/x", "quay.io"), "quay.io keboola/x ns=quay.io");
+  EXPECT_EQ(resolve("quay.io/keboola/x", "quay.io"), "quay.io keboola/x ns=quay.io")
+      << "as BuildKit says it twice";
+  EXPECT_EQ(resolve("quay.io/keboola/x", "docker.io"), "quay.io keboola/x") << "the path decides";
   EXPECT_EQ(resolve("alpine", "registry-1.docker.io"), "docker.io library/alpine ns=registry-1.docker.io");
+}
+
+TEST_F(AddressingTest, ThenTheHostHeader) {
+  upstreams_[1].hosts = {"quay.test", "mirror.test:5000"};
+  Addressing addressing(upstreams_);
+  auto resolve_at = [&addressing](std::string_view host, std::string_view name,
+                                  std::optional<std::string> ns) {
+    auto target = addressing.resolve({.name = name, .ns = std::move(ns), .host = host});
+    return target ? target->repository.upstream : std::string(describe(target.error().code).label);
+  };
+  EXPECT_EQ(resolve_at("quay.test", "a/b", {}), "quay.io");
+  EXPECT_EQ(resolve_at("QUAY.test:443", "a/b", {}), "quay.io");
+  EXPECT_EQ(resolve_at("mirror.test:5000", "a/b", {}), "quay.io");
+  EXPECT_EQ(resolve_at("mirror.test:5001", "a/b", {}), "docker.io");
+  EXPECT_EQ(resolve_at("other.test", "a/b", {}), "docker.io");
+  EXPECT_EQ(resolve_at("", "a/b", {}), "docker.io");
+  // The rules before it come first, and what they refuse stays refused.
+  EXPECT_EQ(resolve_at("quay.test", "docker.io/a/b", {}), "docker.io");
+  EXPECT_EQ(resolve_at("quay.test", "a/b", "docker.io"), "docker.io");
+  EXPECT_EQ(resolve_at("quay.test", "a/b", "evil.test"), "name_unknown");
+  EXPECT_EQ(resolve_at("quay.test", "ghcr.io/a/b", {}), "name_unknown");
 }
 
 TEST_F(AddressingTest, ARegistryThatIsNotConfiguredIsUnknownAndFallsThroughToNothing) {
@@ -51,9 +75,9 @@ TEST_F(AddressingTest, ARegistryThatIsNotConfiguredIsUnknownAndFallsThroughToNot
 
 TEST_F(AddressingTest, AUrlThatBeginsWithARegistrysNameMustNameAConfiguredOne) {
   Addressing addressing(upstreams_);
-  EXPECT_EQ(addressing.resolve("quay.io/a/b", std::nullopt, true)->repository.name, "a/b");
-  EXPECT_EQ(addressing.resolve("hub/a/b", std::nullopt, true).error().code, Errc::name_unknown);
-  EXPECT_EQ(addressing.resolve("hub/a/b", std::nullopt, false)->repository.name, "hub/a/b");
+  EXPECT_EQ(addressing.resolve({.name = "quay.io/a/b", .names_upstream = true})->repository.name, "a/b");
+  EXPECT_EQ(addressing.resolve({.name = "hub/a/b", .names_upstream = true}).error().code, Errc::name_unknown);
+  EXPECT_EQ(addressing.resolve({.name = "hub/a/b"})->repository.name, "hub/a/b");
 }
 
 TEST_F(AddressingTest, WithoutADefaultARequestMustNameItsUpstream) {

@@ -61,6 +61,32 @@ TEST(ManifestDocument, RefusesWhatIsNoManifest) {
   EXPECT_FALSE(read_manifest(nested, ""));
 }
 
+// Another reader may take the other of two values for one key, or see more or less than we do.
+TEST(ManifestDocument, RefusesWhatCanBeReadInTwoWays) {
+  std::string good = R"({"layers":[)" + descriptor("one") + "]}";
+  ASSERT_TRUE(read_manifest(good, kManifest));
+  EXPECT_FALSE(read_manifest(R"({"layers":[],"layers":[)" + descriptor("one") + "]}", kManifest));
+  EXPECT_FALSE(read_manifest(R"({"layers":[{"digest":")" + Digest::of("a").text() + R"(","digest":")" +
+                                 Digest::of("b").text() + R"(","size":1}]})",
+                             kManifest));
+  EXPECT_FALSE(read_manifest("\xef\xbb\xbf" + good, kManifest));
+  EXPECT_FALSE(read_manifest(good + std::string("\0{}", 3), kManifest));
+  // The same key in two objects, or in what nobody reads, is no ambiguity.
+  EXPECT_TRUE(read_manifest(
+      R"({"annotations":{"a":1,"a":2},"layers":[)" + descriptor("one") + "," + descriptor("two") + "]}",
+      kManifest));
+}
+
+TEST(ManifestDocument, ASizeBeyondAllSizesIsRefused) {
+  auto sized = [](const char* size) {
+    return R"({"layers":[{"digest":")" + Digest::of("a").text() + R"(","size":)" + size + "}]}";
+  };
+  EXPECT_EQ(read_manifest(sized("9223372036854775807"), kManifest)->children.front().size,
+            9223372036854775807u);
+  EXPECT_FALSE(read_manifest(sized("9223372036854775808"), kManifest));
+  EXPECT_EQ(read_manifest(sized("-1"), kManifest)->children.front().size, 0u);
+}
+
 TEST(ManifestDocument, NoMutationOfAManifestCrashesIt) {
   std::string bytes =
       R"({"schemaVersion":2,"config":)" + descriptor("c") + R"(,"layers":[)" + descriptor("one") + "]}";

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <barrier>
 #include <filesystem>
 #include <future>
 #include <memory>
@@ -30,7 +31,7 @@ class ShiftedClock final : public Clock {
 /// parameter is the number of loops.
 class PullTest : public testing::TestWithParam<size_t> {
  protected:
-  PullTest() {
+  explicit PullTest(pull::StretchSizes stretches = {}) : stretches_(stretches) {
     std::string name = (std::filesystem::temp_directory_path() / "entrepot-pull-XXXXXX").string();
     directory_ = mkdtemp(name.data());
     settings_.name = "docker.io";
@@ -43,18 +44,18 @@ class PullTest : public testing::TestWithParam<size_t> {
   }
 
   void start() {
-    disk_ = std::make_unique<ThreadedDiskPool>(4, logger_, metrics_);
+    disk_ = std::make_unique<ThreadedDiskPool>(kDiskThreads, logger_, metrics_);
     cache::Options options;
     options.directory = directory_;
-    options.max_size = 256u << 20;
+    options.max_size = max_size_;
     auto opened = cache::Cache::open(options, clock_, logger_, metrics_);
     ASSERT_TRUE(opened) << opened.error().message;
     cache_ = std::move(*opened);
     loops_ = std::make_unique<LoopGroup>(GetParam(), clock_, logger_, metrics_);
     for (size_t i = 0; i < loops_->size(); ++i) {
       clients_.push_back(std::make_unique<FakeClient>(content_, loops_->at(i), settings_));
-      pullers_.push_back(std::make_unique<pull::Puller>(
-          pull::Context{*loops_, loops_->at(i), *disk_, *disk_, *cache_, *clients_[i], logger_, metrics_}));
+      pullers_.push_back(std::make_unique<pull::Puller>(pull::Context{
+          *loops_, loops_->at(i), *disk_, *disk_, *cache_, *clients_[i], logger_, metrics_, stretches_}));
     }
     std::vector<pull::Puller*> siblings;
     for (auto& puller : pullers_) siblings.push_back(puller.get());
@@ -80,8 +81,34 @@ class PullTest : public testing::TestWithParam<size_t> {
     loop(i).post([this, i, make = std::move(make)]() mutable { loop(i).spawn(make()); });
   }
 
+  /// Waits until whatever was asked for before has got as far as it can without the upstream: every loop has
+  /// taken its mail, every thread of the disk pool has come to the end of what was submitted, and their
+  /// answers have been heard.
+  void settle() {
+    for (int i = 0; i < 3; ++i) {
+      for (size_t one = 0; one < loops_->size(); ++one) {
+        std::promise<void> reached;
+        loops_->at(one).post([&reached] { reached.set_value(); });
+        reached.get_future().wait();
+      }
+      auto all = std::make_shared<std::barrier<>>(kDiskThreads + 1);
+      for (int one = 0; one < kDiskThreads; ++one) disk_->submit("settle", [all] { all->arrive_and_wait(); });
+      all->arrive_and_wait();
+    }
+  }
+
   static cache::Repository repository(const std::string& name) { return {"docker.io", name}; }
 
+  /// Everything anew, with another budget.
+  void restart_with(uint64_t max_size) {
+    stop();
+    max_size_ = max_size;
+    start();
+  }
+
+  static constexpr int kDiskThreads = 4;
+  const pull::StretchSizes stretches_;
+  uint64_t max_size_ = 256u << 20;
   std::string directory_;
   ShiftedClock clock_;
   Logger logger_{{LogLevel::error}};

@@ -13,7 +13,7 @@ MonotonicTime at(int seconds) { return MonotonicTime(std::chrono::seconds(second
 HotAnswer canned(const std::string& content, size_t size) {
   HotAnswer answer(Digest::of(content));
   answer.canned =
-      std::make_shared<http::CannedAnswer>(http::CannedAnswer{200, "head", std::string(size, 'x')});
+      std::make_shared<http::CannedAnswer>(200, "head", std::make_shared<const std::string>(size, 'x'));
   return answer;
 }
 

@@ -48,6 +48,15 @@ TEST(Route, ReadsTheShapesOfAMirrorsUrl) {
   EXPECT_FALSE(read_route("/v2/quay.io/a/manifests/x")->names_upstream);
 }
 
+TEST(Route, AFirstComponentThatLooksLikeAHostIsARegistryThatIsNotConfigured) {
+  for (const char* path :
+       {"/v2/127.0.0.1:80/a/manifests/x", "/v2/Evil.Test/a/manifests/x", "/v2/localhost:5000/a/b/blobs/x"}) {
+    Result<Route> route = read_route(path);
+    ASSERT_FALSE(route) << path;
+    EXPECT_EQ(route.error().code, Errc::name_unknown) << path;
+  }
+}
+
 TEST(Route, RefusesBrokenNamesAndEncodings) {
   for (const char* path :
        {"/v2//manifests/latest", "/v2/a/./b/manifests/x", "/v2/a//b/manifests/x", "/v2/a/b//manifests/x",

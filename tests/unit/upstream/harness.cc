@@ -11,8 +11,8 @@
 namespace entrepot::upstream::testing {
 namespace {
 
-Task<Result<std::string>> read_blob(Registry& registry, std::string repository, Digest digest) {
-  Result<std::unique_ptr<BlobBody>> body = co_await registry.get_blob(std::move(repository), digest);
+Task<Result<std::string>> read_blob(Registry& registry, BlobRequest request) {
+  Result<std::unique_ptr<BlobBody>> body = co_await registry.get_blob(std::move(request));
   if (!body) co_return fail(body.error());
   std::string whole;
   while (true) {
@@ -70,7 +70,7 @@ std::future<Result<ManifestBody>> Harness::get_manifest(std::string repository, 
   Registry& target = registry(loop);
   return begin<Result<ManifestBody>>(
       [&target, repository, reference] {
-        return target.get_manifest(repository, *parse_reference(reference));
+        return target.get_manifest(repository, *parse_reference(reference), 0);
       },
       loop);
 }
@@ -86,9 +86,12 @@ std::future<Result<ManifestHead>> Harness::head_manifest(std::string repository,
 }
 
 std::future<Result<std::string>> Harness::get_blob(std::string repository, Digest digest, size_t loop) {
+  return get_blob(BlobRequest{std::move(repository), digest}, loop);
+}
+
+std::future<Result<std::string>> Harness::get_blob(BlobRequest request, size_t loop) {
   Registry& target = registry(loop);
-  return begin<Result<std::string>>(
-      [&target, repository, digest] { return read_blob(target, repository, digest); }, loop);
+  return begin<Result<std::string>>([&target, request] { return read_blob(target, request); }, loop);
 }
 
 Settings settings_for(const std::string& url) {

@@ -63,6 +63,8 @@ class Harness {
                                                   size_t loop = 0);
   /// The whole blob, read to its end.
   std::future<Result<std::string>> get_blob(std::string repository, Digest digest, size_t loop = 0);
+  /// From the offset on.
+  std::future<Result<std::string>> get_blob(BlobRequest request, size_t loop = 0);
 
  private:
   template <class T>

@@ -159,5 +159,22 @@ TEST(NameFlow, NamesBehindAProxyAreLeftToIt) {
   EXPECT_TRUE(names.asked().empty());
 }
 
+TEST(NameFlow, ProxyThatGivesNoTunnelIsNoConnection) {
+  const std::vector<ScriptedServer::Handler> refusals = {
+      [](const SeenRequest&, Connection& connection) { connection.send(response(403, "", "no")); },
+      [](const SeenRequest&, Connection& connection) { connection.reset(); },
+      [](const SeenRequest&, Connection& connection) { connection.close(); }};
+  for (const ScriptedServer::Handler& refusal : refusals) {
+    ScriptedServer proxy(refusal);
+    TransportRig::Setup setup;
+    setup.proxy = proxy.url();
+    TransportRig rig("https://registry.test/x", std::move(setup));
+    Result<ResponseHead> head = get(rig, "https://registry.test/x");
+    ASSERT_FALSE(head);
+    EXPECT_EQ(head.error().code, Errc::upstream_unreachable) << head.error().message;
+    EXPECT_EQ(proxy.requests().at(0).method, "CONNECT");
+  }
+}
+
 }  // namespace
 }  // namespace entrepot::upstream::testing

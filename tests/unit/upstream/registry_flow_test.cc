@@ -205,21 +205,28 @@ TEST(RegistryFlow, ResetBeforeTheResponseIsTriedOnceMore) {
   EXPECT_EQ(server.requests().size(), 2U);
 }
 
-TEST(RegistryFlow, SecondResetIsAnError) {
-  ScriptedServer server([](const SeenRequest&, Connection& connection) { connection.reset(); });
-  Harness harness(settings_for(server.url()));
-  EXPECT_EQ(code_of(harness.get_manifest("a", "1")), Errc::upstream_failed);
-  EXPECT_EQ(server.requests().size(), 2U);
+TEST(RegistryFlow, SecondBreakBeforeTheResponseIsACut) {
+  for (bool is_reset : {true, false}) {
+    ScriptedServer server([is_reset](const SeenRequest&, Connection& connection) {
+      is_reset ? connection.reset() : connection.close();
+    });
+    Harness harness(settings_for(server.url()));
+    EXPECT_EQ(code_of(harness.get_manifest("a", "1")), Errc::upstream_cut);
+    EXPECT_EQ(server.requests().size(), 2U);
+  }
 }
 
-TEST(RegistryFlow, ResetInsideTheHeadIsNotTriedAgain) {
-  ScriptedServer server([](const SeenRequest&, Connection& connection) {
-    connection.send("HTTP/1.1 200 OK\r\nContent-");
-    connection.close();
-  });
-  Harness harness(settings_for(server.url()));
-  EXPECT_EQ(code_of(harness.get_manifest("a", "1")), Errc::upstream_failed);
-  EXPECT_EQ(server.requests().size(), 1U);
+TEST(RegistryFlow, CutInsideTheHeadIsNotTriedAgain) {
+  for (const char* part :
+       {"HTTP/1.1 200 OK\r\nContent-", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 100 Continue\r\n\r\n"}) {
+    ScriptedServer server([part](const SeenRequest&, Connection& connection) {
+      connection.send(part);
+      connection.close();
+    });
+    Harness harness(settings_for(server.url()));
+    EXPECT_EQ(code_of(harness.get_manifest("a", "1")), Errc::upstream_cut) << part;
+    EXPECT_EQ(server.requests().size(), 1U) << part;
+  }
 }
 
 TEST(RegistryFlow, NobodyListeningIsUnreachable) {

@@ -133,7 +133,7 @@ TEST(TlsFlow, UpstreamsWithOtherCasShareNoConnection) {
   ASSERT_TRUE(harness.get_manifest("a", "1").get());
   Registry& distrustful = harness.registry(0, "second.test");
   auto body =
-      harness.begin<Result<ManifestBody>>([&] { return distrustful.get_manifest("a", std::string("1")); })
+      harness.begin<Result<ManifestBody>>([&] { return distrustful.get_manifest("a", std::string("1"), 0); })
           .get();
   EXPECT_FALSE(body) << "the first one's connection was not verified for the second";
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "harness.h"
+#include "upstream/upstream.h"
 
 namespace entrepot::upstream::testing {
 namespace {
@@ -54,7 +55,7 @@ class TokenKeeperTest : public ::testing::Test {
       : harness_(settings_for("http://127.0.0.1:1")),
         upstream_(*Upstream::make(settings_for("https://r.test"), CaStore::empty(), harness_.logger(),
                                   harness_.metrics())),
-        keeper_(*upstream_, harness_.loop(), transport_, credentials_) {}
+        keeper_(*upstream_->origins[0], harness_.loop(), transport_, credentials_) {}
 
   Result<Token> get(const std::string& scope, uint64_t refused = 0) {
     return harness_

@@ -39,6 +39,7 @@ class TransportRig {
                                                                   .connect_timeout = setup.connect_timeout,
                                                                   .stall_timeout = setup.stall_timeout,
                                                                   .refused_connections = refused_,
+                                                                  .received_bytes = received_,
                                                                   .overloads = overloads_});
   }
   ~TransportRig() {
@@ -54,7 +55,7 @@ class TransportRig {
 
   std::unique_ptr<Transfer> start() { return start(url_); }
   std::unique_ptr<Transfer> start(const Url& url) {
-    return transport_->start(TransportRequest{Method::get, url, "", Secret(), false, false});
+    return transport_->start(TransportRequest{Method::get, url, "", Secret()});
   }
   Harness& harness() { return harness_; }
   Transport& transport() { return *transport_; }
@@ -63,6 +64,7 @@ class TransportRig {
  private:
   Harness harness_;
   Counter refused_ = harness_.metrics().counter("test_refused_total", "For tests");
+  Counter received_ = harness_.metrics().counter("test_received_total", "For tests");
   Counter overloads_ = harness_.metrics().counter("test_overloads_total", "For tests");
   Url url_;
   ConnectPolicy policy_;

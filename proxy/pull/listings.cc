@@ -1,0 +1,147 @@
+#include "proxy/pull/listings.h"
+
+#include <functional>
+#include <utility>
+
+#include "base/disk/run_on_disk.h"
+#include "base/loop/call_on.h"
+#include "proxy/pull/puller.h"
+
+namespace entrepot::pull {
+namespace {
+
+constexpr size_t kMaxEntries = 1024;  // on each loop
+constexpr size_t kMaxBytes = 16 * 1024 * 1024;
+constexpr Duration kLeaveAlone{5'000};
+
+// The tag under which registries without the referrers API keep a manifest's referrers.
+std::string fallback_tag(const Digest& subject) {
+  constexpr size_t kMaxAlgorithm = 32;
+  constexpr size_t kMaxEncoded = 64;
+  std::string text = subject.text();
+  size_t colon = text.find(':');
+  return text.substr(0, std::min(colon, kMaxAlgorithm)) + '-' + text.substr(colon + 1, kMaxEncoded);
+}
+
+bool is_absent(const Error& error) {
+  return error.code == Errc::manifest_unknown || error.code == Errc::name_unknown;
+}
+
+}  // namespace
+
+std::string ListingKey::text() const {
+  return repository.upstream + '/' + repository.name + (subject ? '@' + subject->text() : "") + '?' + query;
+}
+
+Task<Result<FoundListing>> Listings::get(ListingKey key) {
+  EventLoop& home = context_.loops.home_of(std::hash<std::string>()(key.text()));
+  Listings& there = puller_.at(home).listings();
+  auto ask = [&there, key] { return there.get_here(key); };
+  co_return co_await call_on<Result<FoundListing>>(home, context_.loop, std::move(ask));
+}
+
+Task<Result<FoundListing>> Listings::get_here(ListingKey key) {
+  std::string text = key.text();
+  if (Entry* entry = find(text)) {
+    MonotonicTime now = context_.loop.clock().monotonic();
+    MonotonicTime fresh_until = entry->checked_at + ttl_of(key.repository);
+    if (now < fresh_until) co_return FoundListing{entry->listing, Outcome::hit, fresh_until};
+    if (now < entry->leave_alone_until) co_return FoundListing{entry->listing, Outcome::stale, fresh_until};
+  }
+  bool is_first = false;
+  auto start = [this, &key, &is_first] {
+    is_first = true;
+    return refresh(key);
+  };
+  Result<FoundListing> found = co_await flights_.ask(std::move(text), std::move(start));
+  if (found && !is_first && found->outcome == Outcome::miss) found->outcome = Outcome::collapsed;
+  co_return std::move(found);
+}
+
+Task<Result<FoundListing>> Listings::refresh(ListingKey key) {
+  Result<std::shared_ptr<const Listing>> fetched = co_await fetch(key);
+  std::string text = key.text();
+  MonotonicTime now = context_.loop.clock().monotonic();
+  Duration ttl = ttl_of(key.repository);
+  if (fetched) {
+    keep(text, *fetched);
+    co_return FoundListing{std::move(*fetched), Outcome::miss, now + ttl};
+  }
+  Entry* old = find(text);
+  if (old == nullptr || !upstream::is_no_answer(fetched.error())) co_return fail(fetched.error());
+  old->leave_alone_until = now + kLeaveAlone;
+  context_.logger.warn("serving a listing of {}/{} stale: {}", key.repository.upstream, key.repository.name,
+                       fetched.error().message);
+  co_return FoundListing{old->listing, Outcome::stale, old->checked_at + ttl};
+}
+
+Task<Result<std::shared_ptr<const Listing>>> Listings::fetch(ListingKey key) {
+  upstream::Registry* registry = context_.upstreams.find(key.repository.upstream);
+  if (registry == nullptr) co_return fail(Errc::name_unknown, "no such upstream: " + key.repository.upstream);
+  upstream::ListingRequest request{key.repository.name, key.subject, key.query};
+  Result<upstream::ListingPage> page = co_await registry->list(std::move(request));
+  if (!page && key.subject && is_absent(page.error())) {
+    Digest subject = *key.subject;
+    co_return co_await fetch_fallback(key.repository, subject);
+  }
+  if (!page) co_return fail(page.error());
+  // Up to 8 MiB to parse: not on the loop.
+  bool are_referrers = key.subject.has_value();
+  auto read = [page = std::move(*page), are_referrers]() -> Result<std::shared_ptr<const Listing>> {
+    ENTREPOT_TRY_ASSIGN(Listing listing,
+                        are_referrers ? read_referrers(page.bytes) : read_tag_list(page.bytes));
+    listing.next_query = page.next_query;
+    return std::make_shared<const Listing>(std::move(listing));
+  };
+  co_return co_await run_on_disk(context_.look_ups, context_.loop, "read listing", std::move(read));
+}
+
+Task<Result<std::shared_ptr<const Listing>>> Listings::fetch_fallback(cache::Repository repository,
+                                                                      Digest subject) {
+  std::string tag = fallback_tag(subject);
+  Result<ResolvedTag> resolved = co_await puller_.tags().resolve(repository, std::move(tag));
+  if (!resolved && is_absent(resolved.error())) co_return std::make_shared<const Listing>();
+  if (!resolved) co_return fail(resolved.error());
+  Digest digest = resolved->digest;
+  Result<PulledManifest> index = co_await puller_.manifests().get(std::move(repository), digest);
+  if (!index) co_return fail(index.error());
+  auto read = [manifest = index->manifest]() -> Result<std::shared_ptr<const Listing>> {
+    ENTREPOT_TRY_ASSIGN(Listing listing, read_referrers(manifest->bytes));
+    return std::make_shared<const Listing>(std::move(listing));
+  };
+  co_return co_await run_on_disk(context_.look_ups, context_.loop, "read referrers", std::move(read));
+}
+
+Listings::Entry* Listings::find(const std::string& key) {
+  auto found = by_key_.find(key);
+  if (found == by_key_.end()) return nullptr;
+  entries_.splice(entries_.begin(), entries_, found->second);
+  return &entries_.front();
+}
+
+void Listings::keep(const std::string& key, std::shared_ptr<const Listing> listing) {
+  Entry* entry = find(key);
+  if (entry == nullptr) {
+    entries_.push_front(Entry{.key = key, .listing = {}, .checked_at = {}, .leave_alone_until = {}});
+    by_key_.emplace(key, entries_.begin());
+    entry = &entries_.front();
+  }
+  bytes_ -= entry->weight;
+  entry->weight = listing->weight() + key.size();
+  bytes_ += entry->weight;
+  entry->listing = std::move(listing);
+  entry->checked_at = context_.loop.clock().monotonic();
+  entry->leave_alone_until = {};
+  while (entries_.size() > kMaxEntries || (bytes_ > kMaxBytes && entries_.size() > 1)) {
+    bytes_ -= entries_.back().weight;
+    by_key_.erase(entries_.back().key);
+    entries_.pop_back();
+  }
+}
+
+Duration Listings::ttl_of(const cache::Repository& repository) const {
+  upstream::Registry* registry = context_.upstreams.find(repository.upstream);
+  return registry == nullptr ? Duration::zero() : registry->settings().tag_ttl;
+}
+
+}  // namespace entrepot::pull

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "base/task/single_flight.h"
+#include "proxy/pull/context.h"
+#include "proxy/pull/listing_document.h"
+
+namespace entrepot::pull {
+
+class Puller;
+
+/// Which listing: the tags of a repository, or the referrers of `subject` in it, from `query` on (a page).
+struct ListingKey {
+  cache::Repository repository;
+  std::optional<Digest> subject;
+  std::string query;
+
+  std::string text() const;
+};
+
+struct FoundListing {
+  std::shared_ptr<const Listing> listing;
+  Outcome outcome = Outcome::hit;
+  MonotonicTime fresh_until;
+};
+
+/// Tag lists and referrers. A page is given for `tag_ttl` without asking again; then the upstream is asked,
+/// by one request however many wait (each page has a home loop). When it can't be asked, the old page is
+/// given (P8). A registry without the referrers API is asked for the fallback tag of the distribution-spec
+/// ("Referrers Tag Schema"). Kept in memory alone, bounded; least recently used goes first.
+class Listings {
+ public:
+  Listings(Context& context, Puller& puller) : context_(context), puller_(puller) {}
+
+  /// Any request's loop.
+  Task<Result<FoundListing>> get(ListingKey key);
+  /// The page's home loop.
+  Task<Result<FoundListing>> get_here(ListingKey key);
+
+ private:
+  struct Entry {
+    std::string key;
+    std::shared_ptr<const Listing> listing;
+    size_t weight = 0;
+    MonotonicTime checked_at;
+    MonotonicTime leave_alone_until;  // the upstream has just failed
+  };
+  using Entries = std::list<Entry>;  // most recently used first
+
+  Task<Result<FoundListing>> refresh(ListingKey key);
+  Task<Result<std::shared_ptr<const Listing>>> fetch(ListingKey key);
+  Task<Result<std::shared_ptr<const Listing>>> fetch_fallback(cache::Repository repository, Digest subject);
+  Entry* find(const std::string& key);
+  void keep(const std::string& key, std::shared_ptr<const Listing> listing);
+  Duration ttl_of(const cache::Repository& repository) const;
+
+  Context& context_;
+  Puller& puller_;
+  Entries entries_;
+  std::unordered_map<std::string, Entries::iterator> by_key_;
+  size_t bytes_ = 0;
+  SingleFlight<Result<FoundListing>> flights_;
+};
+
+}  // namespace entrepot::pull

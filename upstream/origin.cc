@@ -1,0 +1,65 @@
+#include "upstream/origin.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace entrepot::upstream {
+namespace {
+
+Result<Url> parse_base(const Settings& settings, std::string_view key) {
+  Result<Url> base = Url::parse(settings.url);
+  if (!base) return fail(bad_key(settings, key, base.error().message));
+  if (base->has_query()) return fail(bad_key(settings, key, "a query has no place here"));
+  return base;
+}
+
+Result<std::unique_ptr<Origin>> make_at(Url base, std::string name, Settings settings,
+                                        const Origin::Common& common) {
+  while (settings.url.ends_with('/')) settings.url.pop_back();
+  std::vector<TrustedRealm> realms;
+  for (const std::string& text : settings.trusted_realms) {
+    Result<TrustedRealm> realm = TrustedRealm::parse(text);
+    if (!realm) return fail(bad_key(settings, "trusted_realms", realm.error().message));
+    realms.push_back(std::move(*realm));
+  }
+  std::vector<Network> networks;
+  for (const std::string& text : settings.allow_private) {
+    Result<Network> network = Network::parse(text);
+    if (!network) return fail(bad_key(settings, "allow_private", network.error().message));
+    networks.push_back(*network);
+  }
+  ConnectPolicy policy(base, realms, std::move(networks), settings.proxy);
+  auto budget = std::make_unique<TransferBudget>(static_cast<size_t>(std::max(settings.max_connections, 1)));
+  return std::unique_ptr<Origin>(new Origin{std::move(name), std::move(settings), std::move(base),
+                                            std::move(realms), std::move(policy), common.ca, common.metrics,
+                                            std::move(budget), common.logger});
+}
+
+}  // namespace
+
+Error bad_key(const Settings& settings, std::string_view key, std::string_view cause) {
+  return Error{Errc::config_invalid,
+               "upstream " + settings.name + ": " + std::string(key) + ": " + std::string(cause)};
+}
+
+Result<std::unique_ptr<Origin>> Origin::make(Settings settings, const Common& common) {
+  ENTREPOT_TRY_ASSIGN(Url base, parse_base(settings, "url"));
+  std::string name = settings.name;
+  return make_at(std::move(base), std::move(name), std::move(settings), common);
+}
+
+Result<std::unique_ptr<Origin>> Origin::make_mirror(Settings settings, std::string url,
+                                                    const Common& common) {
+  settings.url = std::move(url);
+  // The credential is the url's alone: here there is none that could be sent, whoever asks for it.
+  settings.auth = Auth::anonymous;
+  settings.access = Access::anonymous;
+  settings.username.clear();
+  settings.password_file.clear();
+  settings.password_env.clear();
+  ENTREPOT_TRY_ASSIGN(Url base, parse_base(settings, "mirrors"));
+  std::string name = settings.name + " (" + base.authority() + ")";
+  return make_at(std::move(base), std::move(name), std::move(settings), common);
+}
+
+}  // namespace entrepot::upstream
