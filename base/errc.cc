@@ -13,6 +13,7 @@ constexpr ErrcInfo kTable[] = {
     {Errc::range_invalid, "range_invalid", 416, "RANGE_INVALID", LogLevel::info, false},
     {Errc::unsupported, "unsupported", 405, "UNSUPPORTED", LogLevel::info, false},
     {Errc::request_too_large, "request_too_large", 431, "UNSUPPORTED", LogLevel::info, false},
+    {Errc::client_rate_limited, "client_rate_limited", 429, "TOOMANYREQUESTS", LogLevel::info, true},
     {Errc::not_found, "not_found", 404, "NAME_UNKNOWN", LogLevel::info, false},
     {Errc::name_unknown, "name_unknown", 404, "NAME_UNKNOWN", LogLevel::info, false},
     {Errc::manifest_unknown, "manifest_unknown", 404, "MANIFEST_UNKNOWN", LogLevel::info, false},

@@ -17,6 +17,7 @@ enum class Errc {
   range_invalid,
   unsupported,
   request_too_large,
+  client_rate_limited,
   // What it asked for is not there, or not his.
   not_found,
   name_unknown,

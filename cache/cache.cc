@@ -202,12 +202,23 @@ Result<std::optional<FoundManifest>> Cache::find_manifest(const Repository& repo
   if (!rows || !rows->manifest || rows->blob.size > kMaxManifest) return std::optional<FoundManifest>();
   ENTREPOT_TRY_ASSIGN(std::optional<State::Opened> opened, state_->open_blob(digest, rows->blob.size));
   if (!opened) return std::optional<FoundManifest>();
-  ENTREPOT_TRY_ASSIGN(std::string bytes, read_file(opened->file->get(), kMaxManifest));
-  if (Digest::of(digest.algorithm(), bytes) != digest) {
+  FoundManifest found;
+  found.media_type = std::move(rows->manifest->media_type);
+  found.size = rows->blob.size;
+  Result<Digest> actual = digest;
+  if (found.size > kLargeManifest) {
+    found.file = opened->file;
+    actual = hash_file(found.file->get(), digest.algorithm());
+  } else {
+    ENTREPOT_TRY_ASSIGN(found.bytes, read_file(opened->file->get(), found.size));
+    actual = Digest::of(digest.algorithm(), found.bytes);
+  }
+  if (!actual) return fail(actual.error());
+  if (*actual != digest) {
     state_->drop(digest, "its file does not hash to it", opened->inode);
     return std::optional<FoundManifest>();
   }
-  return FoundManifest{std::move(rows->manifest->media_type), std::move(bytes)};
+  return found;
 }
 
 Result<std::optional<FoundTag>> Cache::find_tag(const Repository& repository, const std::string& tag) {

@@ -45,9 +45,15 @@ struct FoundBlob {
   uint64_t size = 0;
 };
 
+/// A manifest of more than this is given as its file, not in memory.
+inline constexpr uint64_t kLargeManifest = 64 * 1024;
+
+/// Hashed a moment ago.
 struct FoundManifest {
   std::string media_type;  // the upstream's Content-Type, without parameters
-  std::string bytes;       // as they came; at most 4 MiB
+  uint64_t size = 0;       // at most 4 MiB
+  std::string bytes;       // as they came; or, of a large one:
+  SharedFd file;
 };
 
 struct FoundTag {

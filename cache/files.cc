@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <memory>
 
+#include "base/hasher.h"
+
 namespace entrepot::cache {
 namespace {
 
@@ -88,6 +90,18 @@ Result<std::string> read_file(int fd, uint64_t limit) {
   ENTREPOT_TRY_ASSIGN(size_t count, read_at(fd, bytes.data(), bytes.size(), 0));
   bytes.resize(count);
   return bytes;
+}
+
+Result<Digest> hash_file(int fd, DigestAlgorithm algorithm) {
+  constexpr size_t kReadAtOnce = 256u << 10;
+  Hasher hasher(algorithm);
+  std::string buffer(kReadAtOnce, '\0');
+  for (uint64_t at = 0;;) {
+    ENTREPOT_TRY_ASSIGN(size_t count, read_at(fd, buffer.data(), buffer.size(), at));
+    if (count == 0) return hasher.finish();
+    hasher.update(std::string_view(buffer).substr(0, count));
+    at += count;
+  }
 }
 
 Status sync_data(int fd, const std::string& what) {

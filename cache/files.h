@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/digest.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 
@@ -32,6 +33,8 @@ uint64_t content_bytes(int fd);
 Status truncate(int fd, uint64_t size);
 /// What the file holds from its start, at most `limit` bytes.
 Result<std::string> read_file(int fd, uint64_t limit);
+/// The digest of all that the file holds.
+Result<Digest> hash_file(int fd, DigestAlgorithm algorithm);
 
 /// A failed sync is never retried: the kernel has dropped the dirty pages, a second call would lie.
 Status sync_data(int fd, const std::string& what);

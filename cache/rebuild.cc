@@ -9,7 +9,6 @@
 #include <variant>
 #include <vector>
 
-#include "base/hasher.h"
 #include "cache/compaction.h"
 #include "cache/files.h"
 #include "cache/index_update.h"
@@ -18,7 +17,6 @@ namespace entrepot::cache {
 namespace {
 
 constexpr size_t kRowsPerTransaction = 2000;
-constexpr size_t kReadAtOnce = 1u << 20;
 
 struct ProvenBlob {
   Digest digest;
@@ -26,20 +24,6 @@ struct ProvenBlob {
   uint64_t disk_bytes;
   timespec modified;
 };
-
-Result<Digest> hash_file(int fd, DigestAlgorithm algorithm) {
-  Hasher hasher(algorithm);
-  std::string buffer(kReadAtOnce, '\0');
-  uint64_t at = 0;
-  while (true) {
-    ssize_t got = ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(at));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail(system_error("read", errno));
-    if (got == 0) return hasher.finish();
-    hasher.update(std::string_view(buffer).substr(0, static_cast<size_t>(got)));
-    at += static_cast<uint64_t>(got);
-  }
-}
 
 /// Oldest first, so that the order of eviction is about what it was.
 Result<std::vector<ProvenBlob>> prove_blobs(BlobFiles& blobs, Logger& logger) {

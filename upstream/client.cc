@@ -48,14 +48,20 @@ Result<std::unique_ptr<Shared>> Shared::make(std::vector<Settings> settings, Dis
 
 namespace {
 
+// Answers of more than 64 KiB (up to 4 MiB of a manifest, 8 MiB of a listing) that are in memory at once, on
+// all loops together. While one is parsed it takes twice its size and more: they shall not take 64 MiB
+// together.
+constexpr size_t kLargeAnswers = 8;
+
 // One origin on one loop, from the wire up.
 struct OriginStation {
-  OriginStation(const Origin& origin, EventLoop& loop, DiskPool& pool, Resolver& resolver)
+  OriginStation(const Origin& origin, EventLoop& loop, DiskPool& pool, Resolver& resolver,
+                Slots& large_answers)
       : transport(make_curl_transport(loop, options_of(origin, resolver))),
         credentials(origin.settings, pool, loop),
         keeper(origin, loop, *transport, credentials),
         tokens(loop),
-        client(origin, loop, *transport, tokens, credentials) {}
+        client(origin, loop, *transport, tokens, credentials, large_answers) {}
 
   static CurlOptions options_of(const Origin& origin, Resolver& resolver) {
     const Settings& settings = origin.settings;
@@ -82,10 +88,11 @@ struct OriginStation {
 
 // One upstream on one loop.
 struct Station {
-  Station(const Upstream& upstream, EventLoop& loop, DiskPool& pool, Resolver& resolver) {
+  Station(const Upstream& upstream, EventLoop& loop, DiskPool& pool, Resolver& resolver,
+          Slots& large_answers) {
     std::vector<RegistryClient*> clients;
     for (const auto& origin : upstream.origins) {
-      origins.push_back(std::make_unique<OriginStation>(*origin, loop, pool, resolver));
+      origins.push_back(std::make_unique<OriginStation>(*origin, loop, pool, resolver, large_answers));
       clients.push_back(&origins.back()->client);
     }
     registry.emplace(upstream, std::move(clients));
@@ -98,10 +105,13 @@ struct Station {
 class LoopClient final : public Client {
  public:
   LoopClient(Shared& shared, LoopGroup& loops, EventLoop& loop)
-      : loops_(loops), names_(loop, shared.state().look_ups), resolver_(loop) {
+      : loops_(loops),
+        names_(loop, shared.state().look_ups),
+        resolver_(loop),
+        large_answers_(loop, std::max<size_t>(kLargeAnswers / loops.size(), 1)) {
     Shared::State& state = shared.state();
     for (const auto& upstream : state.upstreams) {
-      auto station = std::make_unique<Station>(*upstream, loop, state.pool, resolver_);
+      auto station = std::make_unique<Station>(*upstream, loop, state.pool, resolver_, large_answers_);
       by_name_[upstream->settings.name] = station.get();
       stations_.push_back(std::move(station));
     }
@@ -142,6 +152,7 @@ class LoopClient final : public Client {
   LoopGroup& loops_;
   NameKeeper names_;
   Resolver resolver_;
+  Slots large_answers_;
   std::vector<std::unique_ptr<Station>> stations_;
   std::map<std::string, Station*, std::less<>> by_name_;
 };

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/digest.h"
+#include "base/loop/slots.h"
 #include "base/reference.h"
 #include "base/result.h"
 #include "base/task/task.h"
@@ -19,9 +20,12 @@ struct ManifestHead {
   std::optional<uint64_t> size;
 };
 
+/// `room`: large answers are kept in memory by so many at once (Slots). To be given back on the registry's
+/// loop, as soon as the bytes are not needed; empty for small ones.
 struct ManifestBody {
   std::string bytes;  // at most 4 MiB; not verified yet
   std::string media_type;
+  Slots::Slot room = {};
 };
 
 struct BlobHead {
@@ -48,6 +52,7 @@ struct ListingRequest {
 struct ListingPage {
   std::string bytes;       // JSON, at most 8 MiB, not looked at yet
   std::string next_query;  // of the next page, by the Link field; "" = this is the last
+  Slots::Slot room = {};   // as in ManifestBody
 };
 
 /// The body of a blob that is arriving. Owned by the flow that reads it; destroying it ends the transfer at

@@ -13,6 +13,8 @@ namespace {
 constexpr size_t kMaxManifest = 4 * 1024 * 1024;
 constexpr size_t kMaxListing = 8 * 1024 * 1024;
 constexpr size_t kMaxErrorBody = 64 * 1024;
+constexpr size_t kSmallAnswer = 64 * 1024;
+constexpr Duration kPatience{10'000};  // of a large answer, until it is its turn
 
 // Indexes first and no wildcard: Docker Hub gives a child manifest, or a schema 1 one, for other lists.
 constexpr const char* kManifestTypes =
@@ -75,8 +77,12 @@ class TransferBody final : public BlobBody {
 }  // namespace
 
 RegistryClient::RegistryClient(const Origin& origin, EventLoop& loop, Transport& transport, Tokens& tokens,
-                               CredentialSource& credentials)
-    : origin_(origin), loop_(loop), requester_(origin, transport), authorizer_(origin, tokens, credentials) {}
+                               CredentialSource& credentials, Slots& large_answers)
+    : origin_(origin),
+      loop_(loop),
+      large_answers_(large_answers),
+      requester_(origin, transport),
+      authorizer_(origin, tokens, credentials) {}
 
 std::string RegistryClient::full_name(const std::string& repository) const {
   bool is_short = origin_.settings.adds_library && repository.find('/') == std::string::npos;
@@ -235,11 +241,9 @@ Task<Result<ManifestBody>> RegistryClient::get_manifest(std::string repository, 
   if (!answer) co_return fail(std::move(answer).error());
   Result<Answer> content = co_await content_of(ask, std::move(*answer));
   if (!content) co_return fail(std::move(content).error());
-  Transfer& transfer = *content->transfer;
-  uint64_t expected = content->head.content_length.value_or(0);
-  Result<std::string> bytes = co_await read_whole(transfer, kMaxManifest, expected);
-  if (!bytes) co_return fail(error(ask, bytes.error().code, bytes.error().message));
   ManifestBody body;
+  Result<std::string> bytes = co_await read_body(ask, *content, kMaxManifest, body.room);
+  if (!bytes) co_return fail(std::move(bytes).error());
   body.bytes = std::move(*bytes);
   body.media_type = media_type_of(content->head);
   co_return body;
@@ -286,14 +290,26 @@ Task<Result<ListingPage>> RegistryClient::list(ListingRequest request) {
     co_return fail(error(ask, Errc::manifest_unknown, "the registry does not list referrers"));
   Result<Answer> content = co_await content_of(ask, std::move(*answer));
   if (!content) co_return fail(std::move(content).error());
-  Transfer& transfer = *content->transfer;
-  uint64_t expected = content->head.content_length.value_or(0);
-  Result<std::string> bytes = co_await read_whole(transfer, kMaxListing, expected);
-  if (!bytes) co_return fail(error(ask, bytes.error().code, bytes.error().message));
   ListingPage page;
+  Result<std::string> bytes = co_await read_body(ask, *content, kMaxListing, page.room);
+  if (!bytes) co_return fail(std::move(bytes).error());
   page.bytes = std::move(*bytes);
   page.next_query = next_query_of(content->head);
   co_return page;
+}
+
+Task<Result<std::string>> RegistryClient::read_body(const Ask& ask, Answer& content, size_t limit,
+                                                    Slots::Slot& room) {
+  std::optional<uint64_t> length = content.head.content_length;
+  if (!length || *length > kSmallAnswer) {
+    room = co_await large_answers_.take(kPatience);
+    if (!room) co_return fail(error(ask, Errc::overloaded, "too many large answers at once"));
+  }
+  Transfer& transfer = *content.transfer;
+  uint64_t expected = length.value_or(0);
+  Result<std::string> bytes = co_await read_whole(transfer, limit, expected);
+  if (!bytes) co_return fail(error(ask, bytes.error().code, bytes.error().message));
+  co_return std::move(bytes);
 }
 
 Result<std::unique_ptr<BlobBody>> RegistryClient::body_of(const Ask& ask, Answer answer) const {

@@ -16,7 +16,7 @@ namespace entrepot::upstream {
 class RegistryClient {
  public:
   RegistryClient(const Origin& origin, EventLoop& loop, Transport& transport, Tokens& tokens,
-                 CredentialSource& credentials);
+                 CredentialSource& credentials, Slots& large_answers);
 
   Task<Result<ManifestHead>> head_manifest(std::string repository, Reference reference);
   Task<Result<ManifestBody>> get_manifest(std::string repository, Reference reference);
@@ -39,6 +39,8 @@ class RegistryClient {
   Task<Result<Answer>> content_of(const Ask& ask, Answer answer);
   Result<std::unique_ptr<BlobBody>> body_of(const Ask& ask, Answer answer) const;
   Status check_content(const Ask& ask, const ResponseHead& head) const;
+  /// The whole body. One that may be large waits for its turn before it is read: `room`.
+  Task<Result<std::string>> read_body(const Ask& ask, Answer& content, size_t limit, Slots::Slot& room);
   /// What another status than 200 means; may read the error's body.
   Task<Error> refusal(const Ask& ask, Answer& answer);
   Task<Result<ManifestHead>> head_by_get(std::string repository, Reference reference);
@@ -47,6 +49,7 @@ class RegistryClient {
 
   const Origin& origin_;
   EventLoop& loop_;
+  Slots& large_answers_;
   Requester requester_;
   Authorizer authorizer_;
 };

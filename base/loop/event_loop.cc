@@ -97,6 +97,8 @@ Task<void> EventLoop::run_flow(EventLoop& loop, Task<void> flow) {
   --loop.flows_;
 }
 
+MonotonicTime::duration EventLoop::iteration_so_far() const { return stall_watch_->iteration_so_far(); }
+
 EventLoop::Callback::Callback(EventLoop& loop, const char* name)
     : loop_(loop), name_(name), is_outermost_(!loop.in_callback_) {
   if (!is_outermost_) return;

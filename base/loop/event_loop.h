@@ -64,6 +64,9 @@ class EventLoop {
   Logger& logger() const { return logger_; }
   /// "libuv 1.44.2"
   static std::string library_version();
+  /// The loop's thread, in a callback: how long the loop had been at work since its poll when this callback
+  /// began.
+  MonotonicTime::duration iteration_so_far() const;
   /// For Timer.
   TimerQueue& timers() const { return *timers_; }
   /// For the wrappers in this folder and the curl driver.

@@ -73,9 +73,11 @@ MonotonicTime StallWatch::callback_begins() {
     cpu_at_wake_ = cpu_time();
     longest_ = {};
     longest_name_ = "";
-    return woke_at_;
+    callback_began_at_ = woke_at_;
+  } else {
+    callback_began_at_ = std::chrono::steady_clock::now();
   }
-  return std::chrono::steady_clock::now();
+  return callback_began_at_;
 }
 
 void StallWatch::callback_ends(const char* name, MonotonicTime begun) {

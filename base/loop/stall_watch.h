@@ -31,6 +31,8 @@ class StallWatch {
   void before_poll();
   MonotonicTime callback_begins();
   void callback_ends(const char* name, MonotonicTime begun);
+  /// From the poll's end to the beginning of the newest callback.
+  MonotonicTime::duration iteration_so_far() const { return callback_began_at_ - woke_at_; }
 
  private:
   using Nanoseconds = std::chrono::nanoseconds;
@@ -49,6 +51,7 @@ class StallWatch {
   UniqueFd schedstat_;
   bool has_woken_ = false;
   MonotonicTime woke_at_;
+  MonotonicTime callback_began_at_;
   Nanoseconds cpu_at_wake_{};
   Nanoseconds queued_at_wake_{};
   Switches switches_at_wake_;

@@ -27,6 +27,10 @@ void send_error(http::Exchange& exchange, int status, std::string_view code, std
 bool require_read(http::Exchange& exchange) {
   http::Method method = exchange.request().method;
   if (method == http::Method::get || method == http::Method::head) return true;
+  if (exchange.request().header("content-encoding") != nullptr) {
+    send_error(exchange, 415, "UNSUPPORTED", "no encoded bodies");
+    return false;
+  }
   send_error(exchange, 405, "UNSUPPORTED", "only GET and HEAD");
   return false;
 }

@@ -15,7 +15,8 @@ void send_json(http::Exchange& exchange, int status, std::string body);
 /// escape.
 void send_error(http::Exchange& exchange, int status, std::string_view code, std::string_view message);
 
-/// GET and HEAD only. False when it was something else and 405 was sent.
+/// GET and HEAD only. False when it was something else, and the refusal was sent: 405, or 415 for a body that
+/// would have to be unpacked to be read (RFC 9110 section 15.5.16): none of our resources takes one.
 bool require_read(http::Exchange& exchange);
 
 /// A head with the fields that every answer of these listeners carries.

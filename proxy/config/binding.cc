@@ -181,6 +181,7 @@ const std::array kUpstream = {
     span_binding<&Settings::connect_timeout>("connect_timeout"),
     span_binding<&Settings::header_timeout>("header_timeout"),
     span_binding<&Settings::tag_ttl>("tag_ttl"),
+    span_binding<&Settings::negative_ttl>("negative_ttl"),
     Binding<Settings>{
         "upstream", "max_connections",
         [](Settings& s, const Value& v) { s.max_connections = static_cast<int>(std::get<int64_t>(v)); },

@@ -89,7 +89,7 @@ constexpr std::array kKeys = {
         "after tag_ttl, how long the old answer is given while asking in the background", 0, kYear},
     Key{"upstream", "stale_ttl", Kind::duration_or_unlimited, "unlimited", kLater,
         "how long a tag may be served when the upstream fails", 0, kYear},
-    Key{"upstream", "negative_ttl", Kind::duration, "5s", kLater, "a true 404 of a tag; never a digest", 0,
+    Key{"upstream", "negative_ttl", Kind::duration, "5s", kBuilt, "a true 404 of a tag; never a digest", 0,
         kYear},
     Key{"upstream", "max_connections", Kind::integer, "32", kBuilt,
         "connections to this upstream, and to each of its mirrors", 1, 1024},

@@ -56,9 +56,10 @@ void grow_descriptor_table() {
 }  // namespace
 
 void keep_buffers_on_the_heap() {
-  constexpr int kLargest = 32 * 1024 * 1024;
-  mallopt(M_MMAP_THRESHOLD, kLargest);
-  mallopt(M_TRIM_THRESHOLD, kLargest);
+  constexpr int kLargestOnHeap = 1024 * 1024;
+  constexpr int kLargestTop = 32 * 1024 * 1024;
+  mallopt(M_MMAP_THRESHOLD, kLargestOnHeap);
+  mallopt(M_TRIM_THRESHOLD, kLargestTop);
 }
 
 void prepare_to_serve() {

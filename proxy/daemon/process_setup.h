@@ -10,7 +10,8 @@ namespace entrepot::daemon {
 
 /// Buffers of some hundred KiB come and go with every piece of a fill. By default each would be a mapping of
 /// its own: a system call, its pages faulted in anew, and a lock on the address space for which an event loop
-/// would sleep.
+/// would sleep. What is larger than 1 MiB, a large manifest and its parsing, stays a mapping, so that its
+/// memory is given back at once.
 void keep_buffers_on_the_heap();
 
 /// Reads the program's code into memory, raises the soft limit of descriptors to what a full house needs (or

@@ -111,4 +111,19 @@ std::string format_address(const sockaddr_storage& storage, socklen_t length) {
   }
 }
 
+std::string client_of(std::string_view peer) {
+  if (peer.starts_with("unix")) return "unix";
+  std::string_view host = peer.substr(0, peer.rfind(':'));
+  if (!host.starts_with('[')) return std::string(host);
+  in6_addr address{};
+  std::string text(host.substr(1, host.find_first_of("%]") - 1));
+  if (inet_pton(AF_INET6, text.c_str(), &address) != 1) return text;
+  if (IN6_IS_ADDR_V4MAPPED(&address)) return text;
+  constexpr size_t kPrefix = 8;
+  std::memset(address.s6_addr + kPrefix, 0, sizeof address.s6_addr - kPrefix);
+  char prefix[INET6_ADDRSTRLEN] = "";
+  inet_ntop(AF_INET6, &address, prefix, sizeof prefix);
+  return std::string(prefix) + "/64";
+}
+
 }  // namespace entrepot::http

@@ -30,4 +30,8 @@ Result<Address> parse_address(std::string_view text);
 /// "127.0.0.1:40312", "[::1]:40312", "unix:/path", "unix" for a unix socket without a name.
 std::string format_address(const sockaddr_storage& storage, socklen_t length);
 
+/// Whom the peer of a connection (as `format_address` writes it) counts as, where clients are limited: an
+/// IPv4 address; the /64 of an IPv6 address, since that is what one host has at least; "unix".
+std::string client_of(std::string_view peer);
+
 }  // namespace entrepot::http

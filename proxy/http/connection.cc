@@ -72,7 +72,11 @@ void Connection::on_ready(int mask, bool is_error) {
   }
   if (mask & PollWatch::kReadable) is_readable_ = true;
   if (state_ == State::greeting) return wait_for_turn();
-  if (state_ != State::answering) return run(true, kFirstSlice);
+  if (state_ != State::answering && !set_.has_had_its_share()) return run(true, kFirstSlice);
+  if (state_ != State::answering) {
+    want(0);  // or it would be reported again before it had its turn
+    return wait_for_turn();
+  }
   if (!(mask & PollWatch::kWritable)) return;
   if (sender_.file())
     wait_for_turn();

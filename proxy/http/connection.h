@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,6 +54,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void cut();
   bool is_closed() const { return state_ == State::closed; }
   Service& service() const { return *service_; }
+  /// Where the set keeps it.
+  using Place = std::list<std::shared_ptr<Connection>>::iterator;
+  void set_place(Place place) { place_ = place; }
+  Place place() const { return place_; }
 
   // For the exchange.
 
@@ -89,6 +94,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string_view unread() const { return std::string_view(received_).substr(read_at_); }
 
   ConnectionSet& set_;
+  Place place_;
   const std::shared_ptr<Service> service_;
   Channel channel_;
   const std::string peer_;

@@ -10,6 +10,9 @@ namespace {
 constexpr uint64_t kIterationBytes = 4 * 1024 * 1024;
 constexpr std::chrono::milliseconds kIterationTime{3};
 
+// Of ten thousand idle connections that all end, so many in one turn of the loop.
+constexpr size_t kVisitedAtOnce = 128;
+
 constexpr int kLoopIndexShift = 40;
 
 }  // namespace
@@ -38,6 +41,7 @@ void ConnectionSet::add(UniqueFd socket, std::string peer, std::shared_ptr<Servi
   auto connection =
       std::make_shared<Connection>(*this, std::move(socket), std::move(peer), std::move(service));
   connections_.push_back(connection);
+  connection->set_place(std::prev(connections_.end()));
   metrics_.connections.add(1);
   arm_sweep();
   connection->begin();
@@ -83,27 +87,43 @@ void ConnectionSet::retire(Connection& connection) {
   metrics_.connections.add(-1);
   connection.service().connection_closed();
   --size_;
-  if (is_bury_posted_) return;
-  is_bury_posted_ = true;
-  loop_.post([this] { bury(); });
+  closed_.push_back(connection.place());
+  if (closed_.size() == 1) loop_.post([this] { bury(); });
 }
 
 void ConnectionSet::bury() {
-  is_bury_posted_ = false;
-  connections_.remove_if(
-      [](const std::shared_ptr<Connection>& connection) { return connection->is_closed(); });
+  for (size_t i = 0; i < kVisitedAtOnce && !closed_.empty(); ++i) {
+    if (to_visit_ == closed_.front()) ++to_visit_;
+    connections_.erase(closed_.front());
+    closed_.pop_front();
+  }
+  if (!closed_.empty()) loop_.post([this] { bury(); });
   report_if_drained();
 }
 
 void ConnectionSet::drain(Duration timeout, std::move_only_function<void()> done) {
   is_draining_ = true;
   on_drained_ = std::move(done);
-  for (auto& connection : connections_) connection->drain();
+  visit_all(&Connection::drain);
   drain_timer_.emplace(loop_, "http drain");
-  drain_timer_->start(timeout, [this] {
-    for (auto& connection : connections_) connection->cut();
-  });
+  drain_timer_->start(timeout, [this] { visit_all(&Connection::cut); });
   report_if_drained();
+}
+
+// Those that come meanwhile are among them.
+void ConnectionSet::visit_all(void (Connection::*visit)()) {
+  bool is_on_its_way = to_visit_ != connections_.end();
+  visit_ = visit;
+  to_visit_ = connections_.begin();
+  if (!is_on_its_way) visit_some();
+}
+
+void ConnectionSet::visit_some() {
+  for (size_t i = 0; i < kVisitedAtOnce && to_visit_ != connections_.end(); ++i) {
+    std::shared_ptr<Connection> connection = *to_visit_++;
+    (connection.get()->*visit_)();
+  }
+  if (to_visit_ != connections_.end()) loop_.post([this] { visit_some(); });
 }
 
 void ConnectionSet::report_if_drained() {
@@ -116,7 +136,7 @@ void ConnectionSet::report_if_drained() {
 
 void ConnectionSet::cut() {
   is_cut_ = true;
-  for (auto& connection : connections_) connection->cut();
+  visit_all(&Connection::cut);
 }
 
 }  // namespace entrepot::http

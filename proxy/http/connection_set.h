@@ -71,17 +71,24 @@ class ConnectionSet {
   void sent_at_once(uint64_t bytes) {
     at_once_left_ -= std::min(at_once_left_, std::max(bytes, kLeastCharge));
   }
+  /// Whether this iteration of the loop has done its share of work for sockets that were ready: a thousand
+  /// may be reported at once, or all, when a network between us and them fails.
+  bool has_had_its_share() const { return loop_.iteration_so_far() > kShare; }
   /// `connection` goes on in a turn of its own, after those that wait already.
   void enqueue(Connection& connection);
   /// `connection` has closed; it is destroyed when nothing of it is on the stack any more.
   void retire(Connection& connection);
 
  private:
+  static constexpr std::chrono::milliseconds kShare{5};
   static constexpr uint64_t kAtOnceBytes = 1024 * 1024;  // until the queue has had its turn
   static constexpr uint64_t kLeastCharge = 32 * 1024;
+  using Connections = std::list<std::shared_ptr<Connection>>;
   void sweep();
   void run_queue();
   void bury();
+  void visit_all(void (Connection::*visit)());
+  void visit_some();
   void arm_sweep();
   void report_if_drained();
 
@@ -95,12 +102,14 @@ class ConnectionSet {
   std::unique_ptr<std::array<char, 64 * 1024>> scratch_;
   uint64_t last_request_id_;
 
-  std::list<std::shared_ptr<Connection>> connections_;
+  Connections connections_;
+  std::deque<Connections::iterator> closed_;  // still among them
+  void (Connection::*visit_)() = nullptr;     // what is being done to all of them, some at a time
+  Connections::iterator to_visit_ = connections_.end();
   std::atomic<size_t> size_{0};
   std::deque<std::weak_ptr<Connection>> queue_;
   bool is_run_posted_ = false;
   uint64_t at_once_left_ = kAtOnceBytes;
-  bool is_bury_posted_ = false;
   std::optional<Timer> sweep_timer_;
 
   bool is_draining_ = false;

@@ -33,14 +33,14 @@ std::string ListingKey::text() const {
   return repository.upstream + '/' + repository.name + (subject ? '@' + subject->text() : "") + '?' + query;
 }
 
-Task<Result<FoundListing>> Listings::get(ListingKey key) {
+Task<Result<FoundListing>> Listings::get(ListingKey key, std::string client) {
   EventLoop& home = context_.loops.home_of(std::hash<std::string>()(key.text()));
   Listings& there = puller_.at(home).listings();
-  auto ask = [&there, key] { return there.get_here(key); };
+  auto ask = [&there, key, client] { return there.get_here(key, client); };
   co_return co_await call_on<Result<FoundListing>>(home, context_.loop, std::move(ask));
 }
 
-Task<Result<FoundListing>> Listings::get_here(ListingKey key) {
+Task<Result<FoundListing>> Listings::get_here(ListingKey key, std::string client) {
   std::string text = key.text();
   if (Entry* entry = find(text)) {
     MonotonicTime now = context_.loop.clock().monotonic();
@@ -49,24 +49,29 @@ Task<Result<FoundListing>> Listings::get_here(ListingKey key) {
     if (now < entry->leave_alone_until) co_return FoundListing{entry->listing, Outcome::stale, fresh_until};
   }
   bool is_first = false;
-  auto start = [this, &key, &is_first] {
+  auto start = [this, &key, &client, &is_first] {
     is_first = true;
-    return refresh(key);
+    return refresh(key, client);
   };
   Result<FoundListing> found = co_await flights_.ask(std::move(text), std::move(start));
   if (found && !is_first && found->outcome == Outcome::miss) found->outcome = Outcome::collapsed;
   co_return std::move(found);
 }
 
-Task<Result<FoundListing>> Listings::refresh(ListingKey key) {
-  Result<std::shared_ptr<const Listing>> fetched = co_await fetch(key);
+Task<Result<FoundListing>> Listings::refresh(ListingKey key, std::string client) {
   std::string text = key.text();
+  if (find(text) == nullptr) {
+    Status allowed = puller_.may_ask_for(client);
+    if (!allowed) co_return fail(allowed.error());
+  }
+  Result<std::shared_ptr<const Listing>> fetched = co_await fetch(key, client);
   MonotonicTime now = context_.loop.clock().monotonic();
   Duration ttl = ttl_of(key.repository);
   if (fetched) {
     keep(text, *fetched);
     co_return FoundListing{std::move(*fetched), Outcome::miss, now + ttl};
   }
+  if (!upstream::is_no_answer(fetched.error())) puller_.misses().count(client, now);
   Entry* old = find(text);
   if (old == nullptr || !upstream::is_no_answer(fetched.error())) co_return fail(fetched.error());
   old->leave_alone_until = now + kLeaveAlone;
@@ -75,16 +80,17 @@ Task<Result<FoundListing>> Listings::refresh(ListingKey key) {
   co_return FoundListing{old->listing, Outcome::stale, old->checked_at + ttl};
 }
 
-Task<Result<std::shared_ptr<const Listing>>> Listings::fetch(ListingKey key) {
+Task<Result<std::shared_ptr<const Listing>>> Listings::fetch(ListingKey key, std::string client) {
   upstream::Registry* registry = context_.upstreams.find(key.repository.upstream);
   if (registry == nullptr) co_return fail(Errc::name_unknown, "no such upstream: " + key.repository.upstream);
   upstream::ListingRequest request{key.repository.name, key.subject, key.query};
   Result<upstream::ListingPage> page = co_await registry->list(std::move(request));
   if (!page && key.subject && is_absent(page.error())) {
     Digest subject = *key.subject;
-    co_return co_await fetch_fallback(key.repository, subject);
+    co_return co_await fetch_fallback(key.repository, subject, std::move(client));
   }
   if (!page) co_return fail(page.error());
+  Slots::Slot room = std::move(page->room);  // until it is read
   // Up to 8 MiB to parse: not on the loop.
   bool are_referrers = key.subject.has_value();
   auto read = [page = std::move(*page), are_referrers]() -> Result<std::shared_ptr<const Listing>> {
@@ -97,16 +103,17 @@ Task<Result<std::shared_ptr<const Listing>>> Listings::fetch(ListingKey key) {
 }
 
 Task<Result<std::shared_ptr<const Listing>>> Listings::fetch_fallback(cache::Repository repository,
-                                                                      Digest subject) {
-  std::string tag = fallback_tag(subject);
-  Result<ResolvedTag> resolved = co_await puller_.tags().resolve(repository, std::move(tag));
+                                                                      Digest subject, std::string client) {
+  TagRequest request{repository, fallback_tag(subject), std::move(client)};
+  Result<ResolvedTag> resolved = co_await puller_.tags().resolve(std::move(request));
   if (!resolved && is_absent(resolved.error())) co_return std::make_shared<const Listing>();
   if (!resolved) co_return fail(resolved.error());
   Digest digest = resolved->digest;
   Result<PulledManifest> index = co_await puller_.manifests().get(std::move(repository), digest);
   if (!index) co_return fail(index.error());
   auto read = [manifest = index->manifest]() -> Result<std::shared_ptr<const Listing>> {
-    ENTREPOT_TRY_ASSIGN(Listing listing, read_referrers(manifest->bytes));
+    ENTREPOT_TRY_ASSIGN(std::string bytes, read_bytes(*manifest));
+    ENTREPOT_TRY_ASSIGN(Listing listing, read_referrers(bytes));
     return std::make_shared<const Listing>(std::move(listing));
   };
   co_return co_await run_on_disk(context_.look_ups, context_.loop, "read referrers", std::move(read));

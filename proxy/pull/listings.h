@@ -37,10 +37,10 @@ class Listings {
  public:
   Listings(Context& context, Puller& puller) : context_(context), puller_(puller) {}
 
-  /// Any request's loop.
-  Task<Result<FoundListing>> get(ListingKey key);
+  /// Any request's loop. `client`: as in TagRequest.
+  Task<Result<FoundListing>> get(ListingKey key, std::string client);
   /// The page's home loop.
-  Task<Result<FoundListing>> get_here(ListingKey key);
+  Task<Result<FoundListing>> get_here(ListingKey key, std::string client);
 
  private:
   struct Entry {
@@ -52,9 +52,10 @@ class Listings {
   };
   using Entries = std::list<Entry>;  // most recently used first
 
-  Task<Result<FoundListing>> refresh(ListingKey key);
-  Task<Result<std::shared_ptr<const Listing>>> fetch(ListingKey key);
-  Task<Result<std::shared_ptr<const Listing>>> fetch_fallback(cache::Repository repository, Digest subject);
+  Task<Result<FoundListing>> refresh(ListingKey key, std::string client);
+  Task<Result<std::shared_ptr<const Listing>>> fetch(ListingKey key, std::string client);
+  Task<Result<std::shared_ptr<const Listing>>> fetch_fallback(cache::Repository repository, Digest subject,
+                                                              std::string client);
   Entry* find(const std::string& key);
   void keep(const std::string& key, std::shared_ptr<const Listing> listing);
   Duration ttl_of(const cache::Repository& repository) const;

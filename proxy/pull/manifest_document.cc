@@ -15,6 +15,8 @@ using Json = nlohmann::json;
 // An index of every architecture and its attestations has dozens; a manifest a few hundred layers at most.
 constexpr size_t kMaxChildren = 10'000;
 constexpr int kMaxDepth = 32;
+// What so many children are described with; each takes 16 bytes and more, whatever it takes in the text.
+constexpr size_t kMaxValues = 200'000;
 
 bool says_nothing(std::string_view type) {
   return type.empty() || type == "text/plain" || type == "application/octet-stream" ||
@@ -35,9 +37,14 @@ class ParseWatch {
     if (depth > kMaxDepth) is_sound_ = false;
     if (event == Json::parse_event_t::object_start) keys_.emplace_back();
     if (event == Json::parse_event_t::object_end && !keys_.empty()) keys_.pop_back();
-    if (event != Json::parse_event_t::key) return is_sound_;
+    if (event != Json::parse_event_t::key) {
+      if (!is_left_out_ && ++values_ > kMaxValues) is_sound_ = false;
+      is_left_out_ = false;
+      return is_sound_;
+    }
     const auto& key = value.get_ref<const std::string&>();
-    if (!is_read(key)) return false;
+    is_left_out_ = !is_read(key);
+    if (is_left_out_) return false;
     // Of two values for one key, another reader may take the other.
     if (!keys_.empty() && !keys_.back().insert(key).second) is_sound_ = false;
     return is_sound_;
@@ -46,6 +53,8 @@ class ParseWatch {
 
  private:
   bool is_sound_ = true;
+  bool is_left_out_ = false;  // the value that comes next
+  size_t values_ = 0;
   std::vector<std::set<std::string>> keys_;  // of each open object, those that are read
 };
 

@@ -1,5 +1,7 @@
 #include "proxy/pull/manifests.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -16,6 +18,8 @@
 namespace entrepot::pull {
 namespace {
 
+constexpr Duration kPatience{10'000};
+
 std::string key_of(const cache::Repository& repository, const Digest& digest) {
   return repository.upstream + '/' + repository.name + '@' + digest.text();
 }
@@ -25,17 +29,21 @@ Result<std::shared_ptr<const Manifest>> check_manifest(const cache::Repository& 
   if (Digest::of(digest.algorithm(), body.bytes) != digest)
     return fail(Errc::digest_mismatch, "the upstream's bytes are not manifest " + key_of(repository, digest));
   ENTREPOT_TRY_ASSIGN(ManifestDocument document, read_manifest(body.bytes, body.media_type));
-  return std::make_shared<const Manifest>(
-      Manifest{digest, std::move(document.media_type), std::move(body.bytes), std::move(document.children)});
+  return std::make_shared<const Manifest>(Manifest{.digest = digest,
+                                                   .media_type = std::move(document.media_type),
+                                                   .size = body.bytes.size(),
+                                                   .bytes = std::move(body.bytes),
+                                                   .file = {},
+                                                   .children = std::move(document.children)});
 }
 
 cache::Commit commit_of(const cache::Repository& repository, const Manifest& manifest) {
   cache::Commit commit;
   cache::Commit::Blob blob{.digest = manifest.digest,
-                           .size = manifest.bytes.size(),
+                           .size = manifest.size,
                            .manifest_media_type = manifest.media_type,
                            .children = {}};
-  cache::Descriptor self{.digest = manifest.digest, .size = manifest.bytes.size()};
+  cache::Descriptor self{.digest = manifest.digest, .size = manifest.size};
   commit.links.push_back({.repository = repository, .object = self});
   for (const cache::Descriptor& child : manifest.children) {
     blob.children.push_back(child.digest);
@@ -46,6 +54,15 @@ cache::Commit commit_of(const cache::Repository& repository, const Manifest& man
 }
 
 }  // namespace
+
+Result<std::string> read_bytes(const Manifest& manifest) {
+  if (!manifest.file) return manifest.bytes;
+  std::string bytes(manifest.size, '\0');
+  ssize_t count = ::pread(manifest.file->get(), bytes.data(), bytes.size(), 0);
+  if (count != static_cast<ssize_t>(bytes.size()))
+    return fail(Errc::io_error, "the file of manifest " + manifest.digest.text() + " cannot be read");
+  return bytes;
+}
 
 Task<Result<PulledManifest>> Manifests::get(cache::Repository repository, Digest digest) {
   std::shared_ptr<const Manifest> found = co_await find(repository, digest);
@@ -66,13 +83,17 @@ Task<std::shared_ptr<const Manifest>> Manifests::find(cache::Repository reposito
   if (!found) context_.logger.error("looking up {} failed: {}", digest.text(), found.error().message);
   if (!found || !*found) co_return nullptr;
   cache::FoundManifest& manifest = **found;
-  co_return std::make_shared<const Manifest>(
-      Manifest{digest, std::move(manifest.media_type), std::move(manifest.bytes), {}});
+  co_return std::make_shared<const Manifest>(Manifest{.digest = digest,
+                                                      .media_type = std::move(manifest.media_type),
+                                                      .size = manifest.size,
+                                                      .bytes = std::move(manifest.bytes),
+                                                      .file = std::move(manifest.file),
+                                                      .children = {}});
 }
 
 Task<Result<PulledManifest>> Manifests::fetch_once(cache::Repository repository, Digest digest) {
   Key key = key_of(repository, digest);
-  auto [entry, is_new] = fetches_.try_emplace(key, Fetch{digest, nullptr, {}});
+  auto [entry, is_new] = fetches_.try_emplace(key, Fetch{digest, nullptr, {}, {}});
   Fetch& running = entry->second;
   if (running.manifest) co_return PulledManifest{running.manifest, Outcome::hit};
   Completion<Result<PulledManifest>> done;
@@ -103,13 +124,20 @@ Task<void> Manifests::run(Key key, cache::Repository repository, Digest digest) 
     fetches_.erase(key);
     co_return;
   }
-  fetches_.at(key).manifest = *fetched;
-  std::shared_ptr<const Manifest> manifest = *fetched;
+  std::shared_ptr<const Manifest> manifest = std::move(*fetched);
+  bool is_large = manifest->size > cache::kLargeManifest;
   co_await expect_children(manifest, repository, true);
-  tell(key, PulledManifest{manifest, Outcome::miss});
-  // The client has his answer; what fails now only means that it is fetched again next time.
+  if (!is_large) {
+    fetches_.at(key).manifest = manifest;
+    tell(key, PulledManifest{manifest, Outcome::miss});
+  }
+  // What fails now only means that it is fetched again next time.
   Status stored = co_await store(repository, manifest);
   if (!stored) context_.logger.error("could not store manifest {}: {}", key, stored.error().message);
+  if (is_large) {
+    std::shared_ptr<const Manifest> in_file = co_await find(repository, digest);
+    tell(key, PulledManifest{in_file ? std::move(in_file) : manifest, Outcome::miss});
+  }
   co_await expect_children(manifest, repository, false);
   fetches_.erase(key);
 }
@@ -152,11 +180,21 @@ Task<Result<std::shared_ptr<const Manifest>>> Manifests::fetch_from(upstream::Re
   Result<upstream::ManifestBody> body =
       co_await registry.get_manifest(std::move(name), std::move(reference), origin);
   if (!body) co_return fail(body.error());
+  Slots::Slot room = std::move(body->room);
+  Slots::Slot turn;
+  if (body->bytes.size() > cache::kLargeManifest) {
+    turn = co_await large_checks_.take(kPatience);
+    if (!turn) co_return fail(Errc::overloaded, "too many large manifests at once");
+  }
   // Up to 4 MiB to hash and to parse: not on the loop.
   auto check = [repository, digest, body = std::move(*body)]() mutable {
     return check_manifest(repository, digest, std::move(body));
   };
-  co_return co_await run_on_disk(context_.look_ups, context_.loop, "check manifest", std::move(check));
+  Result<std::shared_ptr<const Manifest>> checked =
+      co_await run_on_disk(context_.look_ups, context_.loop, "check manifest", std::move(check));
+  // Kept for a right one alone: who waits for another origin's answer must not keep others waiting.
+  if (checked) fetches_.at(key_of(repository, digest)).room = std::move(room);
+  co_return std::move(checked);
 }
 
 // A client asks for the blobs as soon as it has the manifest: their home loops learn now what the index will

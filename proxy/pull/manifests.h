@@ -13,13 +13,20 @@ namespace entrepot::pull {
 
 class Puller;
 
-/// A manifest whose bytes hash to its digest. Immutable, shared between loops.
+/// A manifest whose bytes hash to its digest. Immutable, shared between loops. A large one (over
+/// cache::kLargeManifest) is in memory only until it is stored: whoever asks gets its file, so that slow
+/// clients hold a descriptor each and not 4 MiB.
 struct Manifest {
   Digest digest;
   std::string media_type;
-  std::string bytes;
+  uint64_t size = 0;
+  std::string bytes;  // or:
+  SharedFd file;
   std::vector<cache::Descriptor> children;  // of a fetched one: what it links to its repository
 };
+
+/// The bytes, wherever they are. BLOCKING.
+Result<std::string> read_bytes(const Manifest& manifest);
 
 struct PulledManifest {
   std::shared_ptr<const Manifest> manifest;
@@ -31,7 +38,8 @@ struct PulledManifest {
 /// one stays visible there until the index holds it (read your writes).
 class Manifests {
  public:
-  Manifests(Context& context, Puller& puller) : context_(context), puller_(puller) {}
+  Manifests(Context& context, Puller& puller)
+      : context_(context), puller_(puller), large_checks_(context.loop, 1) {}
 
   /// Any request's loop.
   Task<Result<PulledManifest>> get(cache::Repository repository, Digest digest);
@@ -42,7 +50,8 @@ class Manifests {
  private:
   struct Fetch {
     Digest digest;
-    std::shared_ptr<const Manifest> manifest;  // set when verified
+    std::shared_ptr<const Manifest> manifest;  // set when it may be given: verified, and stored when large
+    Slots::Slot room;                          // of a large one, while it is in memory
     std::vector<Completion<Result<PulledManifest>>*> waiters;
   };
   using Key = std::string;
@@ -63,6 +72,7 @@ class Manifests {
   Context& context_;
   Puller& puller_;
   std::unordered_map<Key, Fetch> fetches_;
+  Slots large_checks_;  // JSON takes several times its size while it is parsed: one at a time
 };
 
 }  // namespace entrepot::pull

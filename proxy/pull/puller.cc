@@ -9,6 +9,7 @@ namespace entrepot::pull {
 
 Puller::Puller(Context context)
     : context_(context),
+      misses_(context_.loops.size()),
       fills_(context_),
       blobs_(context_, *this),
       manifests_(context_, *this),
@@ -22,6 +23,16 @@ void Puller::connect(std::span<Puller* const> siblings) {
 EventLoop& Puller::home_of_tag(const cache::Repository& repository, const std::string& tag) const {
   std::hash<std::string> hash;
   return context_.loops.home_of(hash(repository.upstream) * 31 * 31 + hash(repository.name) * 31 + hash(tag));
+}
+
+Status Puller::may_ask_for(const std::string& client) const {
+  if (client.empty()) return {};
+  Duration wait = misses_.wait_of(client, context_.loop.clock().monotonic());
+  if (wait == Duration::zero()) return {};
+  auto seconds = std::chrono::ceil<std::chrono::seconds>(wait).count();
+  return fail(Error{Errc::client_rate_limited,
+                    "too many names that do not exist were asked for from your address",
+                    static_cast<int>(seconds)});
 }
 
 Task<Result<ObjectState>> Puller::state_of(Digest digest) {

@@ -7,6 +7,7 @@
 #include "proxy/pull/fills.h"
 #include "proxy/pull/listings.h"
 #include "proxy/pull/manifests.h"
+#include "proxy/pull/miss_limit.h"
 #include "proxy/pull/tags.h"
 
 namespace entrepot::pull {
@@ -26,7 +27,12 @@ class Puller {
   Tags& tags() { return tags_; }
   Listings& listings() { return listings_; }
   Fills& fills() { return fills_; }
+  MissLimit& misses() { return misses_; }
   const Context& context() const { return context_; }
+
+  /// Whether the upstream may be asked, for this client, for a name that the cache does not know (MissLimit).
+  /// The name's home loop.
+  Status may_ask_for(const std::string& client) const;
 
   /// What `acknowledged` means for a digest: committed = it survives a crash.
   Task<Result<ObjectState>> state_of(Digest digest);
@@ -40,6 +46,7 @@ class Puller {
 
   Context context_;
   std::vector<Puller*> siblings_;
+  MissLimit misses_;
   Fills fills_;
   Blobs blobs_;
   Manifests manifests_;

@@ -23,18 +23,20 @@ constexpr WallTime kGone{};
 
 }  // namespace
 
-Task<Result<ResolvedTag>> Tags::resolve(cache::Repository repository, std::string tag) {
-  EventLoop& home = puller_.home_of_tag(repository, tag);
+Task<Result<ResolvedTag>> Tags::resolve(TagRequest request) {
+  EventLoop& home = puller_.home_of_tag(request.repository, request.tag);
   Tags& there = puller_.at(home).tags();
-  auto ask = [&there, repository, tag] { return there.resolve_here(repository, tag); };
+  auto ask = [&there, request] { return there.resolve_here(request); };
   co_return co_await call_on<Result<ResolvedTag>>(home, context_.loop, std::move(ask));
 }
 
-Task<Result<ResolvedTag>> Tags::resolve_here(cache::Repository repository, std::string tag) {
-  std::string key = repository.upstream + '/' + repository.name + ':' + tag;
+Task<Result<ResolvedTag>> Tags::resolve_here(TagRequest request) {
+  std::string key = request.key();
+  std::optional<Error> absent = absent_.find(key, context_.loop.clock().monotonic());
+  if (absent) co_return fail(std::move(*absent));
   if (entries_.size() >= kMaxEntries) make_room();
   Entry& entry = entries_[key];
-  std::optional<ResolvedTag> known = answer_from(entry, repository);
+  std::optional<ResolvedTag> known = answer_from(entry, request.repository);
   if (known) co_return *known;
 
   bool is_first = !entry.is_checking;
@@ -42,62 +44,72 @@ Task<Result<ResolvedTag>> Tags::resolve_here(cache::Repository repository, std::
   entry.waiters.push_back(&done);
   if (is_first) {
     entry.is_checking = true;
-    context_.loop.spawn(check(key, repository, tag));
+    context_.loop.spawn(check(std::move(request)));
   }
   Result<ResolvedTag> result = co_await done;
   if (result && !is_first && result->outcome == Outcome::miss) result->outcome = Outcome::collapsed;
   co_return std::move(result);
 }
 
-Task<void> Tags::check(std::string key, cache::Repository repository, std::string tag) {
+Task<void> Tags::check(TagRequest request) {
+  std::string key = request.key();
   Entry& entry = entries_.at(key);  // stays: an entry that is being checked is not dropped
-  Result<ResolvedTag> result = co_await look_up_or_ask(entry, repository, tag);
+  Result<ResolvedTag> result = co_await look_up_or_ask(entry, std::move(request));
   entry.is_checking = false;
   std::vector<Completion<Result<ResolvedTag>>*> waiters = std::exchange(entry.waiters, {});
   for (Completion<Result<ResolvedTag>>* waiter : waiters) waiter->complete(result);
   if (!entry.digest) entries_.erase(key);
 }
 
-Task<Result<ResolvedTag>> Tags::look_up_or_ask(Entry& entry, cache::Repository repository, std::string tag) {
+Task<Result<ResolvedTag>> Tags::look_up_or_ask(Entry& entry, TagRequest request) {
   if (!entry.digest) {
-    co_await recall(entry, repository, tag);
-    std::optional<ResolvedTag> known = answer_from(entry, repository);
+    co_await recall(entry, request);
+    std::optional<ResolvedTag> known = answer_from(entry, request.repository);
     if (known) co_return *known;
   }
-  co_return co_await ask(entry, repository, tag);
+  co_return co_await ask(entry, std::move(request));
 }
 
 // What the index knows from an earlier run. Its time is wall time; a clock that was set back makes the tag
 // old, not young for ever.
-Task<void> Tags::recall(Entry& entry, cache::Repository repository, std::string tag) {
-  auto look = [&cache = context_.cache, repository, tag] { return cache.find_tag(repository, tag); };
+Task<void> Tags::recall(Entry& entry, TagRequest request) {
+  auto look = [&cache = context_.cache, request] { return cache.find_tag(request.repository, request.tag); };
   Result<std::optional<cache::FoundTag>> found =
       co_await run_on_disk(context_.look_ups, context_.loop, "find tag", std::move(look));
   if (!found || !*found || (*found)->checked_at == kGone) co_return;
   auto age = context_.loop.clock().wall() - (*found)->checked_at;
-  if (age < WallTime::duration::zero()) age = ttl_of(repository);
+  if (age < WallTime::duration::zero()) age = ttl_of(request.repository);
   entry.digest = (*found)->digest;
   entry.checked_at =
       context_.loop.clock().monotonic() - std::chrono::duration_cast<MonotonicTime::duration>(age);
 }
 
-Task<Result<ResolvedTag>> Tags::ask(Entry& entry, cache::Repository repository, std::string tag) {
+Task<Result<ResolvedTag>> Tags::ask(Entry& entry, TagRequest request) {
+  const cache::Repository& repository = request.repository;
   upstream::Registry* registry = context_.upstreams.find(repository.upstream);
   if (registry == nullptr) co_return fail(Errc::name_unknown, "no such upstream: " + repository.upstream);
   bool may_be_stale = entry.digest.has_value();
-  Result<upstream::ManifestHead> head = co_await ask_head(*registry, repository.name, tag, may_be_stale);
+  if (!may_be_stale) {
+    Status allowed = puller_.may_ask_for(request.client);
+    if (!allowed) co_return fail(allowed.error());
+  }
+  std::string name = repository.name;
+  std::string tag = request.tag;
+  Result<upstream::ManifestHead> head =
+      co_await ask_head(*registry, std::move(name), std::move(tag), may_be_stale);
   if (head && !head->digest)
     head = fail(Errc::upstream_failed,
-                "the upstream does not tell the digest of " + repository.name + ":" + tag);
+                "the upstream does not tell the digest of " + repository.name + ":" + request.tag);
   if (!head) {
-    if (entry.digest && !upstream::is_no_answer(head.error())) co_await forget(entry, repository, tag);
-    co_return stale_or_fail(entry, repository, head.error());
+    Error error = head.error();
+    if (!upstream::is_no_answer(error)) co_await note_refusal(entry, request, error);
+    co_return stale_or_fail(entry, repository, error);
   }
   bool is_known = entry.digest == head->digest;
   entry.digest = head->digest;
   entry.checked_at = context_.loop.clock().monotonic();
   entry.leave_alone_until = {};
-  remember(repository, tag, *head->digest);
+  remember(request, *head->digest);
   co_return ResolvedTag{*entry.digest, is_known ? Outcome::revalidated : Outcome::miss,
                         entry.checked_at + ttl_of(repository)};
 }
@@ -125,11 +137,25 @@ std::optional<ResolvedTag> Tags::answer_from(const Entry& entry, const cache::Re
   return std::nullopt;
 }
 
-// The upstream has said no. The index must know before anybody is told, or the tag would come back from
-// there.
-Task<void> Tags::forget(Entry& entry, cache::Repository repository, std::string tag) {
+// The upstream has said no. That the name is not there holds for a while; that it is not for us may be mended
+// at any moment.
+Task<void> Tags::note_refusal(Entry& entry, TagRequest request, Error error) {
+  MonotonicTime now = context_.loop.clock().monotonic();
+  puller_.misses().count(request.client, now);
+  upstream::Registry* registry = context_.upstreams.find(request.repository.upstream);
+  Duration ttl = registry == nullptr ? Duration::zero() : registry->settings().negative_ttl;
+  bool is_absent = error.code == Errc::manifest_unknown || error.code == Errc::name_unknown;
+  if (is_absent && ttl > Duration::zero()) absent_.add(request.key(), error, now + ttl);
+  if (entry.digest) co_await forget(entry, std::move(request));
+}
+
+// The index must know before anybody is told, or the tag would come back from there.
+Task<void> Tags::forget(Entry& entry, TagRequest request) {
   cache::Commit commit;
-  commit.tags.push_back({.repository = repository, .tag = tag, .digest = *entry.digest, .checked_at = kGone});
+  commit.tags.push_back({.repository = std::move(request.repository),
+                         .tag = std::move(request.tag),
+                         .digest = *entry.digest,
+                         .checked_at = kGone});
   entry.digest.reset();
   Status committed = co_await commit_to(context_, std::move(commit));
   if (!committed) context_.logger.error("could not forget a tag: {}", committed.error().message);
@@ -146,10 +172,12 @@ Result<ResolvedTag> Tags::stale_or_fail(Entry& entry, const cache::Repository& r
   return ResolvedTag{*entry.digest, Outcome::stale, entry.checked_at + ttl_of(repository)};
 }
 
-void Tags::remember(const cache::Repository& repository, const std::string& tag, const Digest& digest) {
+void Tags::remember(const TagRequest& request, const Digest& digest) {
   cache::Commit commit;
-  commit.tags.push_back(
-      {.repository = repository, .tag = tag, .digest = digest, .checked_at = context_.loop.clock().wall()});
+  commit.tags.push_back({.repository = request.repository,
+                         .tag = request.tag,
+                         .digest = digest,
+                         .checked_at = context_.loop.clock().wall()});
   context_.cache.commit(std::move(commit), [&logger = context_.logger](const Status& status) {
     if (!status) logger.error("could not index a tag: {}", status.error().message);
   });

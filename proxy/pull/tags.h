@@ -6,11 +6,21 @@
 #include <vector>
 
 #include "base/task/completion.h"
+#include "proxy/pull/absent_tags.h"
 #include "proxy/pull/context.h"
 
 namespace entrepot::pull {
 
 class Puller;
+
+/// A tag, and who wants it: `client` is whom MissLimit counts, "" is ourselves.
+struct TagRequest {
+  cache::Repository repository;
+  std::string tag;
+  std::string client;
+
+  std::string key() const { return repository.upstream + '/' + repository.name + ':' + tag; }
+};
 
 struct ResolvedTag {
   Digest digest;
@@ -22,7 +32,7 @@ struct ResolvedTag {
 /// From tag to digest. A tag is answered from memory or the index within `tag_ttl` of its last check; then by
 /// a HEAD upstream, which costs nothing of a rate limit; never by a GET. When the upstream cannot be asked
 /// (down, slow, limiting), the old digest is given, marked stale (P8), and the upstream is left alone for
-/// some seconds. A true 404 or a refusal is passed on.
+/// some seconds. A true 404 or a refusal is passed on, and a true 404 kept for `negative_ttl`.
 ///
 /// Each tag has a home loop; there one check runs, however many ask.
 class Tags {
@@ -30,9 +40,9 @@ class Tags {
   Tags(Context& context, Puller& puller) : context_(context), puller_(puller) {}
 
   /// Any request's loop.
-  Task<Result<ResolvedTag>> resolve(cache::Repository repository, std::string tag);
+  Task<Result<ResolvedTag>> resolve(TagRequest request);
   /// The tag's home loop.
-  Task<Result<ResolvedTag>> resolve_here(cache::Repository repository, std::string tag);
+  Task<Result<ResolvedTag>> resolve_here(TagRequest request);
 
  private:
   struct Entry {
@@ -43,22 +53,24 @@ class Tags {
     std::vector<Completion<Result<ResolvedTag>>*> waiters;
   };
 
-  Task<void> check(std::string key, cache::Repository repository, std::string tag);
-  Task<Result<ResolvedTag>> look_up_or_ask(Entry& entry, cache::Repository repository, std::string tag);
-  Task<Result<ResolvedTag>> ask(Entry& entry, cache::Repository repository, std::string tag);
+  Task<void> check(TagRequest request);
+  Task<Result<ResolvedTag>> look_up_or_ask(Entry& entry, TagRequest request);
+  Task<Result<ResolvedTag>> ask(Entry& entry, TagRequest request);
+  Task<void> note_refusal(Entry& entry, TagRequest request, Error error);
   Task<Result<upstream::ManifestHead>> ask_head(upstream::Registry& registry, std::string name,
                                                 std::string tag, bool may_be_stale);
-  Task<void> recall(Entry& entry, cache::Repository repository, std::string tag);
+  Task<void> recall(Entry& entry, TagRequest request);
   std::optional<ResolvedTag> answer_from(const Entry& entry, const cache::Repository& repository) const;
   Result<ResolvedTag> stale_or_fail(Entry& entry, const cache::Repository& repository, const Error& error);
-  void remember(const cache::Repository& repository, const std::string& tag, const Digest& digest);
-  Task<void> forget(Entry& entry, cache::Repository repository, std::string tag);
+  void remember(const TagRequest& request, const Digest& digest);
+  Task<void> forget(Entry& entry, TagRequest request);
   Duration ttl_of(const cache::Repository& repository) const;
   void make_room();
 
   Context& context_;
   Puller& puller_;
   std::unordered_map<std::string, Entry> entries_;
+  AbsentTags absent_;
 };
 
 }  // namespace entrepot::pull

@@ -6,7 +6,8 @@
 namespace entrepot::registry {
 namespace {
 
-constexpr size_t kMaxBytes = 32 * 1024 * 1024;
+constexpr size_t kBytesOfAll = 32 * 1024 * 1024;
+constexpr size_t kLeastBytes = 4 * 1024 * 1024;
 constexpr size_t kMaxFiles = 256;
 constexpr size_t kEntryOverhead = 512;
 constexpr size_t kMaxLeaving = 1024;
@@ -17,6 +18,8 @@ size_t weight(const HotAnswer& answer) {
 }
 
 }  // namespace
+
+HotAnswers::HotAnswers(size_t loops) : max_bytes_(std::max(kBytesOfAll / loops, kLeastBytes)) {}
 
 HotAnswer* HotAnswers::find(std::string_view key, MonotonicTime now) {
   auto found = by_key_.find(key);
@@ -39,7 +42,7 @@ void HotAnswers::put(std::string key, HotAnswer answer, MonotonicTime now) {
   entries_.push_front(Entry{std::move(key), std::move(answer)});
   by_key_.emplace(entries_.front().key, entries_.begin());
   by_digest_.emplace(entries_.front().answer.digest, entries_.begin());
-  while (bytes_ > kMaxBytes || files_ > kMaxFiles) erase(std::prev(entries_.end()));
+  while (bytes_ > max_bytes_ || files_ > kMaxFiles) erase(std::prev(entries_.end()));
 }
 
 bool HotAnswers::is_leaving(const Digest& digest, MonotonicTime now) {

@@ -15,7 +15,7 @@
 
 namespace entrepot::registry {
 
-/// An answer that needs no look-up: whole in memory (manifests, blobs of at most 64 KiB), or an open
+/// An answer that needs no look-up: whole in memory (manifests and blobs of at most 64 KiB), or an open
 /// descriptor.
 struct HotAnswer {
   explicit HotAnswer(const Digest& object) : digest(object) {}
@@ -25,18 +25,21 @@ struct HotAnswer {
   std::shared_ptr<const http::CannedAnswer> canned;  // or:
   SharedFd file;
   uint64_t size = 0;                             // of the file
+  std::string media_type;                        // of a manifest; "" = this is a blob
   std::string ns;                                // OCI-Namespace, for heads that are made anew
   MonotonicTime expires = MonotonicTime::max();  // of a tag's answer
   MonotonicTime touched_at;                      // when the cache was last told of its use
 };
 
 /// The answers of one loop that are used again and again, asked before the index: least recently used goes
-/// first, bounded in bytes (32 MiB) and in descriptors (256). What is evicted from the cache is forgotten
-/// here, so that its space is given back. The key is the request's target as it was sent, with what its Host
-/// header selects (hot_target.h): they decide the upstream, the repository and so the rights, and a hit need
-/// not even parse them.
+/// first, bounded in bytes (32 MiB of all loops together, at least 4 MiB each) and in descriptors (256). What
+/// is evicted from the cache is forgotten here, so that its space is given back. The key is the request's
+/// target as it was sent, with what its Host header selects (hot_target.h): they decide the upstream, the
+/// repository and so the rights, and a hit need not even parse them.
 class HotAnswers {
  public:
+  /// `loops`: how many of these there are.
+  explicit HotAnswers(size_t loops);
   /// The answer, or nullptr when there is none or it has expired. Good until the next call.
   HotAnswer* find(std::string_view key, MonotonicTime now);
   /// Not what was forgotten a moment ago: its look-up may have been overtaken by its eviction.
@@ -53,6 +56,7 @@ class HotAnswers {
   void erase(Entries::iterator entry);
   bool is_leaving(const Digest& digest, MonotonicTime now);
 
+  const size_t max_bytes_;
   Entries entries_;
   std::unordered_map<std::string_view, Entries::iterator> by_key_;
   std::unordered_multimap<Digest, Entries::iterator, DigestHash> by_digest_;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "proxy/http/address.h"
 #include "proxy/registry/answers.h"
 
 namespace entrepot::registry {
@@ -51,7 +52,8 @@ Task<void> ListingRequests::answer_tags(std::shared_ptr<http::Exchange> exchange
     co_return;
   }
   pull::ListingKey key{.repository = target.repository, .subject = {}, .query = query.text()};
-  Result<pull::FoundListing> found = co_await puller_.listings().get(std::move(key));
+  std::string client = http::client_of(exchange->request().peer);
+  Result<pull::FoundListing> found = co_await puller_.listings().get(std::move(key), std::move(client));
   if (!found) {
     send_error(*exchange, found.error());
     co_return;
@@ -65,7 +67,8 @@ Task<void> ListingRequests::answer_referrers(std::shared_ptr<http::Exchange> exc
                                              pull::Addressing::Target target, Digest subject,
                                              PageQuery query) {
   pull::ListingKey key{.repository = target.repository, .subject = subject, .query = query.text()};
-  Result<pull::FoundListing> found = co_await puller_.listings().get(std::move(key));
+  std::string client = http::client_of(exchange->request().peer);
+  Result<pull::FoundListing> found = co_await puller_.listings().get(std::move(key), std::move(client));
   if (!found) {
     send_error(*exchange, found.error());
     co_return;

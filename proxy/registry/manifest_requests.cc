@@ -1,12 +1,13 @@
 #include "proxy/registry/manifest_requests.h"
 
+#include "proxy/http/address.h"
 #include "proxy/registry/answers.h"
 #include "proxy/registry/hot_target.h"
 
 namespace entrepot::registry {
 namespace {
 
-// Up to 4 MiB: shared by all who are being sent it, and never copied on a loop.
+// Shared by all who are being sent it, and never copied on a loop.
 std::shared_ptr<const std::string> bytes_of(const std::shared_ptr<const pull::Manifest>& manifest) {
   return {manifest, &manifest->bytes};
 }
@@ -16,7 +17,7 @@ std::shared_ptr<const std::string> bytes_of(const std::shared_ptr<const pull::Ma
 Task<void> ManifestRequests::answer(std::shared_ptr<http::Exchange> exchange, pull::Addressing::Target target,
                                     Reference reference) {
   MonotonicTime begun = exchange->loop().clock().monotonic();
-  Result<pull::ResolvedTag> resolved = co_await resolve(target, reference);
+  Result<pull::ResolvedTag> resolved = co_await resolve(*exchange, target, reference);
   if (!resolved) {
     send_error(*exchange, resolved.error());
     co_return;
@@ -31,11 +32,13 @@ Task<void> ManifestRequests::answer(std::shared_ptr<http::Exchange> exchange, pu
   send(*exchange, target, reference, *resolved, *pulled);
 }
 
-Task<Result<pull::ResolvedTag>> ManifestRequests::resolve(const pull::Addressing::Target& target,
+Task<Result<pull::ResolvedTag>> ManifestRequests::resolve(const http::Exchange& exchange,
+                                                          const pull::Addressing::Target& target,
                                                           const Reference& reference) {
   if (const Digest* digest = std::get_if<Digest>(&reference)) co_return pull::ResolvedTag{.digest = *digest};
-  const std::string& tag = std::get<std::string>(reference);
-  co_return co_await puller_.tags().resolve(target.repository, tag);
+  pull::TagRequest request{target.repository, std::get<std::string>(reference),
+                           http::client_of(exchange.request().peer)};
+  co_return co_await puller_.tags().resolve(std::move(request));
 }
 
 void ManifestRequests::send(http::Exchange& exchange, const pull::Addressing::Target& target,
@@ -55,8 +58,11 @@ void ManifestRequests::send(http::Exchange& exchange, const pull::Addressing::Ta
     return;
   }
   exchange.note().cache_status = status;
-  exchange.send_canned(http::make_canned(
-      manifest_head(manifest.digest, manifest.media_type, status, target.ns), bytes_of(pulled.manifest)));
+  http::Head head = manifest_head(manifest.digest, manifest.media_type, status, target.ns);
+  if (manifest.file)
+    exchange.send_file(std::move(head), manifest.file, 0, manifest.size);
+  else
+    exchange.send_canned(http::make_canned(head, bytes_of(pulled.manifest)));
 }
 
 void ManifestRequests::keep_hot(http::Exchange& exchange, const pull::Addressing::Target& target,
@@ -71,8 +77,12 @@ void ManifestRequests::keep_hot(http::Exchange& exchange, const pull::Addressing
   hot.note = exchange.note();
   hot.note.cache_status = status;
   hot.note.upstream_milliseconds = -1;
-  hot.canned = http::make_canned(manifest_head(manifest.digest, manifest.media_type, status, target.ns),
-                                 bytes_of(pulled));
+  hot.media_type = manifest.media_type;
+  hot.file = manifest.file;
+  hot.size = manifest.size;
+  if (!manifest.file)
+    hot.canned = http::make_canned(manifest_head(manifest.digest, manifest.media_type, status, target.ns),
+                                   bytes_of(pulled));
   if (std::holds_alternative<std::string>(reference)) hot.expires = resolved.fresh_until;
   hot_.put(std::move(*key), std::move(hot), exchange.loop().clock().monotonic());
 }

@@ -21,7 +21,8 @@ class ManifestRequests {
                     Reference reference);
 
  private:
-  Task<Result<pull::ResolvedTag>> resolve(const pull::Addressing::Target& target, const Reference& reference);
+  Task<Result<pull::ResolvedTag>> resolve(const http::Exchange& exchange,
+                                          const pull::Addressing::Target& target, const Reference& reference);
   void send(http::Exchange& exchange, const pull::Addressing::Target& target, const Reference& reference,
             const pull::ResolvedTag& resolved, const pull::PulledManifest& pulled);
   void keep_hot(http::Exchange& exchange, const pull::Addressing::Target& target, const Reference& reference,

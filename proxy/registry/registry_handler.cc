@@ -19,6 +19,7 @@ RegistryHandler::RegistryHandler(const pull::Addressing& addressing, pull::Pulle
                                  BlobRequests::Options options)
     : addressing_(addressing),
       puller_(puller),
+      hot_(puller.context().loops.size()),
       manifests_(puller, hot_),
       blobs_(puller, hot_, options),
       listings_(puller),
@@ -63,6 +64,9 @@ bool RegistryHandler::answer_hot(const std::shared_ptr<http::Exchange>& shared) 
     send_not_modified(exchange, hot->digest, cache_status(pull::Outcome::hit), hot->ns);
   else if (hot->canned)
     exchange.send_canned(hot->canned);
+  else if (!hot->media_type.empty())
+    exchange.send_file(manifest_head(hot->digest, hot->media_type, cache_status(pull::Outcome::hit), hot->ns),
+                       hot->file, 0, hot->size);
   else
     BlobRequests::send_cached(shared, {hot->digest, hot->file, hot->size, hot->ns});
   return true;

@@ -2,12 +2,14 @@
 
 After each the server answers others as before; what is refused makes no request upstream; its memory does not grow."""
 
+import collections
 import concurrent.futures
 import os
 import random
 import re
 import socket
 import struct
+import time
 
 import bad_input.manifests
 import bad_input.names
@@ -123,6 +125,15 @@ class ConnectionsTest(BadInputCase):
             self.assertEqual(self.entrepot.client().get(target).cache_status, "entrepot; hit")
             self.assertEqual(len(self.upstream.seen()), before, target)
 
+    def test_d14_d35_bodies_on_the_admin_listener(self):
+        """Nothing there takes a body: one is known whatever its name's case, and not read; a packed one is not unpacked."""
+        for field, status in ((b"Transfer-encoding: Chunked", 405), (b"Content-Encoding: gzip\r\nContent-Length: 1000000000", 415),
+                              (b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked", 415)):
+            port = int(self.entrepot.addresses["admin"].rsplit(":", 1)[1])
+            sent = b"POST /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n" + field + b"\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+            talk = raw.talk(port, raw.pieces(sent, "random", self.random), ends_by="fin")
+            self.assertEqual((talk.answers(), talk.ended), ([status], True), field)
+
     def test_e26_the_empty_blob(self):
         empty = self.content.add(b"")
         for _ in range(3):
@@ -131,12 +142,79 @@ class ConnectionsTest(BadInputCase):
             self.entrepot.wait_committed([empty.digest])
 
 
+class MissingNamesTest(case.OneUpstream):
+    """E39: who asks for names that do not exist."""
+    # As in proxy/pull/miss_limit.h.
+    BURST, PER_SECOND, AT_ONCE = 1000, 20, 8
+
+    def setUp(self):
+        super().setUp()
+        self.upstream.tag("library/hut", self.store.image("hut"))
+        self.assertEqual(self.client.get("/v2/library/hut/manifests/latest").status, 200)
+
+    def asked(self) -> int:
+        return sum(seen.target.find("missing") > 0 for seen in self.upstream.seen())
+
+    def ask_for(self, names: list[str]) -> dict[int, int]:
+        """How often which status came, of one client with some connections."""
+        statuses: collections.Counter = collections.Counter()
+
+        def ask(some: list[str]):
+            client = self.entrepot.client(keep=True, source="127.0.0.2")
+            return [client.get(name) for name in some]
+
+        with concurrent.futures.ThreadPoolExecutor(self.AT_ONCE) as pool:
+            for replies in pool.map(ask, [names[i::self.AT_ONCE] for i in range(self.AT_ONCE)]):
+                for reply in replies:
+                    statuses[reply.status] += 1
+                    if reply.status == 429:
+                        self.assertEqual(reply.json()["errors"][0]["code"], "TOOMANYREQUESTS")
+                        self.assertRegex(reply.header("Retry-After"), r"^[1-9]\d*$")
+        return dict(statuses)
+
+    def test_ten_thousand_in_a_minute(self):
+        begun = time.monotonic()
+        memory = disk.anonymous_memory(self.entrepot.pid)
+        names = [f"/v2/library/missing-{i}/manifests/latest" if i % 2 else f"/v2/library/hut/manifests/missing-{i}" for i in range(10_000)]
+        names += [f"/v2/library/missing-{i}/tags/list" for i in range(100)]
+        statuses = self.ask_for(names)
+        asked, seconds = self.asked(), time.monotonic() - begun
+        grown = disk.anonymous_memory(self.entrepot.pid) - memory
+        print(f"{len(names)} names, {asked} requests upstream, answers {statuses}, memory grew by {grown / MIB:.1f} MiB", end=" ... ")
+        self.assertEqual(set(statuses), {404, 429})
+        self.assertEqual(asked, statuses[404])
+        self.assertGreaterEqual(asked, self.BURST // 2)  # each loop counts its share, and names fall unevenly
+        self.assertLessEqual(asked, self.BURST + self.PER_SECOND * (seconds + 1) + self.AT_ONCE)
+        if not paths.is_sanitized():
+            self.assertLess(grown, 16 * MIB)
+        # The cache is not held back, nor is anybody else.
+        held_back = self.entrepot.client(source="127.0.0.2")
+        self.assertEqual(held_back.get("/v2/library/hut/manifests/latest").status, 200)
+        self.assertEqual(self.client.get("/v2/library/missing-for-another/manifests/latest").status, 404)
+
+    @case.short
+    def test_one_is_asked_for_once_in_its_time(self):
+        entrepot = self.make_entrepot(self.hub(self.upstream.url, negative_ttl="1h"), name="negative")
+        for target in ("/v2/library/missing/manifests/latest", "/v2/library/hut/manifests/missing"):
+            before = self.asked()
+            for _ in range(5):
+                self.assertEqual(entrepot.client().get(target).status, 404)
+            self.assertEqual(self.asked() - before, 1)
+        entrepot = self.make_entrepot(self.hub(self.upstream.url, negative_ttl="0s"), name="never")
+        before = self.asked()
+        for _ in range(5):
+            self.assertEqual(entrepot.client().get("/v2/library/hut/manifests/missing").status, 404)
+        self.assertEqual(self.asked() - before, 5)
+        self.upstream.tag("library/hut", self.store.image("hut"), "missing")
+        self.assertEqual(entrepot.client().get("/v2/library/hut/manifests/missing").status, 200)
+
+
 class VariationsTest(BadInputCase):
     """Seeded: ENTREPOT_TEST_SEED, and ENTREPOT_TEST_INPUTS how many."""
     NASTY = [b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"\x00", b" ", b"\t", b":", b",", b";", b"%", b"%00", b"%2f", b"/", b"..", b"\xff", b"\x80",
              b"0", b"-1", b"9" * 20, b"chunked", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Host: evil.test\r\n", b"HTTP/1.1",
              b"GET ", b"HEAD ", b"?ns=evil.test", b"?n=1", b"bytes=", b"Range: bytes=0-1\r\n"]
-    STATUSES = {200, 206, 304, 308, 400, 404, 405, 408, 414, 416, 417, 421, 431, 501, 505}
+    STATUSES = {200, 206, 304, 308, 400, 404, 405, 408, 414, 416, 417, 421, 429, 431, 501, 505}
     SAFE = re.compile(r"/v2/(?:[a-z0-9._/-]+/(?:manifests|blobs|tags|referrers)/[A-Za-z0-9._:-]+(?:\?[A-Za-z0-9=&._%:/+-]*)?)?$")
 
     def vary(self, data: bytes, others: list[bytes], random_: random.Random) -> bytes:

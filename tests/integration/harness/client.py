@@ -83,9 +83,10 @@ class Reply:
 class Client:
     """Talks to one server, a new connection for each request unless `keep` is set. Safe for threads unless it is."""
 
-    def __init__(self, url: str, *, ca_file=None, tally: Tally = TALLY, truth=None, keep: bool = False):
-        """`truth` is a Content: with it, ranges are judged too."""
+    def __init__(self, url: str, *, ca_file=None, tally: Tally = TALLY, truth=None, keep: bool = False, source: str = ""):
+        """`truth` is a Content: with it, ranges are judged too. `source`: the address to come from."""
         self._url = urllib.parse.urlsplit(url)
+        self._source = (source, 0) if source else None
         self._tls = ssl.create_default_context(cafile=str(ca_file)) if ca_file else None
         self._tally, self._truth, self._keep, self._kept = tally, truth, keep, None
 
@@ -94,8 +95,9 @@ class Client:
         if self._url.scheme == "unix":
             return _UnixConnection(self._url.path, seconds)
         if self._url.scheme == "https":
-            return http.client.HTTPSConnection(self._url.hostname, self._url.port, timeout=seconds, context=self._tls)
-        return http.client.HTTPConnection(self._url.hostname, self._url.port, timeout=seconds)
+            return http.client.HTTPSConnection(self._url.hostname, self._url.port, timeout=seconds, context=self._tls,
+                                               source_address=self._source)
+        return http.client.HTTPConnection(self._url.hostname, self._url.port, timeout=seconds, source_address=self._source)
 
     def get(self, target: str, **options) -> Reply:
         return self.request("GET", target, **options)

@@ -36,10 +36,19 @@ def _files(folder: pathlib.Path) -> dict[tuple, int]:
 
 def anonymous_memory(pid: int) -> int:
     """Bytes of memory that belong to the process alone: not the pages of files that it has mapped."""
+    return _status(pid, "RssAnon")
+
+
+def peak_memory(pid: int) -> int:
+    """The most bytes that the process has ever had in memory, mapped files included."""
+    return _status(pid, "VmHWM")
+
+
+def _status(pid: int, name: str) -> int:
     for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
+        if line.startswith(name + ":"):
             return int(line.split()[1]) * 1024
-    raise AssertionError(f"/proc/{pid}/status has no RssAnon")
+    raise AssertionError(f"/proc/{pid}/status has no {name}")
 
 
 class Highest:

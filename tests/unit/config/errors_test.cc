@@ -131,12 +131,12 @@ TEST(Errors, NameWhatIsNotBuiltYetUnlessItHasItsDefault) {
         "upstream.quay.io.ecr_region=a", "upstream.quay.io.auth=ecr", "upstream.quay.io.access=public",
         "upstream.quay.io.access=passthrough", "upstream.quay.io.client_certificate=/a",
         "upstream.quay.io.client_key=/a", "upstream.quay.io.stale_while_revalidate=1s",
-        "upstream.quay.io.stale_ttl=1s", "upstream.quay.io.negative_ttl=1s", "upstream.quay.io.segments=2"})
+        "upstream.quay.io.stale_ttl=1s", "upstream.quay.io.segments=2"})
     EXPECT_THAT(load_sets({key}).error(), HasSubstr("is not built yet")) << key;
-  for (std::string key : {"server.tls.certificate=", "hooks.prefetch=false", "cache.offline=false",
-                          "cache.unverified_ranges=true", "cache.scrub_rate=20MiB/s",
-                          "cache.scrub_rate=20480KiB/s", "upstream.quay.io.negative_ttl=5000ms",
-                          "upstream.quay.io.stale_ttl=unlimited", "upstream.quay.io.segments=1"})
+  for (std::string key :
+       {"server.tls.certificate=", "hooks.prefetch=false", "cache.offline=false",
+        "cache.unverified_ranges=true", "cache.scrub_rate=20MiB/s", "cache.scrub_rate=20480KiB/s",
+        "upstream.quay.io.stale_ttl=unlimited", "upstream.quay.io.segments=1"})
     EXPECT_TRUE(load_sets({key}).is_good()) << key << ": " << load_sets({key}).error();
 }
 

@@ -28,5 +28,14 @@ TEST(Address, IsRefusedWhenItIsNoAddress) {
   EXPECT_EQ(round_trip("unix:/" + std::string(107, 'a')), "error");
 }
 
+TEST(Address, AClientIsAnAddressWithoutItsPort) {
+  EXPECT_EQ(client_of("127.0.0.1:40312"), "127.0.0.1");
+  EXPECT_EQ(client_of("[2001:db8:1:2:3:4:5:6]:443"), "2001:db8:1:2::/64");
+  EXPECT_EQ(client_of("[fe80::1%eth0]:443"), "fe80::/64");
+  EXPECT_EQ(client_of("[::ffff:10.0.0.1]:443"), "::ffff:10.0.0.1");
+  EXPECT_EQ(client_of("unix"), "unix");
+  EXPECT_EQ(client_of("unix:/run/client"), "unix");
+}
+
 }  // namespace
 }  // namespace entrepot::http

@@ -163,6 +163,8 @@ TEST_P(Coalescing, ATagThatIsGoneUpstreamDoesNotComeBackAsStale) {
   clock_.advance(settings_.tag_ttl + Duration(1));
   EXPECT_EQ(pull_all(1, "library/a", "latest")[0].error->code, Errc::manifest_unknown);
   content_.is_down = true;
+  EXPECT_EQ(pull_all(1, "library/a", "latest")[0].error->code, Errc::manifest_unknown) << "for negative_ttl";
+  clock_.advance(settings_.negative_ttl + Duration(1));
   EXPECT_EQ(pull_all(1, "library/a", "latest")[0].error->code, Errc::upstream_unreachable);
   stop();
   start();

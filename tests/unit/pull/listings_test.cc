@@ -10,7 +10,8 @@ class ListingsTest : public PullTest {
   using Answer = Result<pull::FoundListing>;
 
   static Task<void> read(pull::Puller& puller, pull::ListingKey key, std::promise<Answer>& promise) {
-    Answer found = co_await puller.listings().get(std::move(key));
+    std::string client = "a client";
+    Answer found = co_await puller.listings().get(std::move(key), std::move(client));
     promise.set_value(std::move(found));
   }
   std::vector<Answer> get(size_t count, const pull::ListingKey& key) {

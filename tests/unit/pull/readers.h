@@ -67,7 +67,8 @@ inline Task<void> read_blob(pull::Puller& puller, cache::Repository repository, 
 inline Task<void> pull_tag(pull::Puller& puller, cache::Repository repository, std::string tag,
                            std::promise<Got>& promise) {
   Got got;
-  Result<pull::ResolvedTag> resolved = co_await puller.tags().resolve(repository, tag);
+  pull::TagRequest request{repository, std::move(tag), "a client"};
+  Result<pull::ResolvedTag> resolved = co_await puller.tags().resolve(std::move(request));
   if (!resolved) {
     got.error = resolved.error();
     promise.set_value(std::move(got));

@@ -18,7 +18,7 @@ HotAnswer canned(const std::string& content, size_t size) {
 }
 
 TEST(HotAnswers, GivesWhatWasPutUntilItExpires) {
-  HotAnswers hot;
+  HotAnswers hot(1);
   HotAnswer answer = canned("a", 10);
   answer.expires = at(10);
   hot.put("/a", std::move(answer), at(0));
@@ -28,7 +28,7 @@ TEST(HotAnswers, GivesWhatWasPutUntilItExpires) {
 }
 
 TEST(HotAnswers, ForgetsEveryAnswerOfADigest) {
-  HotAnswers hot;
+  HotAnswers hot(1);
   hot.put("/by-tag", canned("a", 10), at(0));
   hot.put("/by-digest", canned("a", 10), at(0));
   hot.put("/other", canned("b", 10), at(0));
@@ -39,7 +39,7 @@ TEST(HotAnswers, ForgetsEveryAnswerOfADigest) {
 }
 
 TEST(HotAnswers, TakesNothingBackThatIsJustLeavingTheCache) {
-  HotAnswers hot;
+  HotAnswers hot(1);
   hot.forget(Digest::of("a"), at(0));
   hot.put("/late", canned("a", 10), at(1));
   EXPECT_EQ(hot.find("/late", at(1)), nullptr);
@@ -48,7 +48,7 @@ TEST(HotAnswers, TakesNothingBackThatIsJustLeavingTheCache) {
 }
 
 TEST(HotAnswers, DropsTheLeastRecentlyUsedWhenItsBytesRunOut) {
-  HotAnswers hot;
+  HotAnswers hot(1);
   for (int i = 0; i < 31; ++i) hot.put("/" + std::to_string(i), canned(std::to_string(i), 1 << 20), at(0));
   EXPECT_NE(hot.find("/0", at(0)), nullptr);  // used: now the youngest
   hot.put("/31", canned("31", 1 << 20), at(0));
@@ -57,7 +57,7 @@ TEST(HotAnswers, DropsTheLeastRecentlyUsedWhenItsBytesRunOut) {
 }
 
 TEST(HotAnswers, HoldsABoundedNumberOfDescriptors) {
-  HotAnswers hot;
+  HotAnswers hot(1);
   std::vector<std::weak_ptr<const UniqueFd>> files;
   for (int i = 0; i < 300; ++i) {
     HotAnswer answer(Digest::of(std::to_string(i)));
