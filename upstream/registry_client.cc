@@ -302,7 +302,8 @@ Task<Result<std::string>> RegistryClient::read_body(const Ask& ask, Answer& cont
                                                     Slots::Slot& room) {
   std::optional<uint64_t> length = content.head.content_length;
   if (!length || *length > kSmallAnswer) {
-    room = co_await large_answers_.take(kPatience);
+    Slots::Slot taken = co_await large_answers_.take(kPatience);
+    room = std::move(taken);
     if (!room) co_return fail(error(ask, Errc::overloaded, "too many large answers at once"));
   }
   Transfer& transfer = *content.transfer;

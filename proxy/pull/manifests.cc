@@ -183,7 +183,8 @@ Task<Result<std::shared_ptr<const Manifest>>> Manifests::fetch_from(upstream::Re
   Slots::Slot room = std::move(body->room);
   Slots::Slot turn;
   if (body->bytes.size() > cache::kLargeManifest) {
-    turn = co_await large_checks_.take(kPatience);
+    Slots::Slot taken = co_await large_checks_.take(kPatience);
+    turn = std::move(taken);
     if (!turn) co_return fail(Errc::overloaded, "too many large manifests at once");
   }
   // Up to 4 MiB to hash and to parse: not on the loop.
