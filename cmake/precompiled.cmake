@@ -1,8 +1,9 @@
-# Half of a build is the parsing of standard headers: with g++ each kind of target reads them from one precompiled header.
-# The sources include what they use all the same; clang builds without it, and so do `tools/soak whole-clang` and the probe.
+# Half of a build is the parsing of standard headers: each kind of target reads them from one precompiled header. The sources
+# include what they use all the same: the preset `clang` builds without it (`tools/soak whole-clang`; the probe).
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   set(ENTREPOT_PRECOMPILES ON)
 endif()
+option(ENTREPOT_PRECOMPILES "Precompile the standard headers" OFF)
 
 set(ENTREPOT_COMMON_HEADERS
   <algorithm> <array> <atomic> <chrono> <coroutine> <cstdint> <cstdio> <cstring> <deque> <functional> <list> <map> <memory>

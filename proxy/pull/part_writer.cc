@@ -51,8 +51,11 @@ void PartWriter::submit(const char* name, Kind kind, cache::Extent extent, Work 
     if (state.status) state.status = work(*state.part);
     EventLoop& loop = self->context_.loop;
     // `work` goes back too: buffers freed where they were allocated take no lock that a loop could wait for.
-    loop.post([self = std::move(self), kind, extent, status = state.status,
-               work = std::move(work)]() mutable { self->on_done(kind, extent, std::move(status)); });
+    loop.post(
+        [self = std::move(self), kind, extent, status = state.status, work = std::move(work)]() mutable {
+          static_cast<void>(work);
+          self->on_done(kind, extent, std::move(status));
+        });
   });
 }
 

@@ -9,7 +9,7 @@ cd -- "$(dirname -- "$0")/../.."
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-built=build/fuzz/tests/fuzz
+built=build/asan/tests/fuzz
 work=build/fuzz-work
 failures=$work/failures
 seed=${FUZZ_SEED:-1}
@@ -23,7 +23,7 @@ if [ $# -eq 0 ]; then
     [ ! -x "$target" ] || set -- "$@" "${target##*/}"
   done
 fi
-[ $# -gt 0 ] || die "no fuzzer is built: cmake --preset fuzz && cmake --build --preset fuzz --target fuzzers"
+[ $# -gt 0 ] || die "no fuzzer is built: cmake --preset asan && cmake --build --preset asan --target fuzzers"
 for target; do
   [ -x "$built/$target" ] || die "$target is not built"
 done

@@ -8,8 +8,11 @@ The binary: ENTREPOT_BIN, or build/release/entrepot.
 """
 
 import argparse
+import faulthandler
+import os
 import pathlib
 import shutil
+import signal
 import sys
 import time
 import unittest
@@ -19,7 +22,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(HERE))
 
-from harness import paths  # noqa: E402
+from harness import client, paths  # noqa: E402
+
+PATIENCE = 600 if paths.is_sanitized() else 300
 
 
 def all_tests(suite):
@@ -34,12 +39,28 @@ def is_short(test) -> bool:
     return getattr(test, "is_short", False) or getattr(getattr(test, test._testMethodName, None), "is_short", False)
 
 
+class TookTooLong(Exception):
+    """Raised in the main thread, wherever it waits."""
+    has_happened = False
+
+    @classmethod
+    def throw(cls, *_):
+        cls.has_happened = True
+        faulthandler.dump_traceback(sys.__stderr__)
+        raise cls(f"the test took more than {PATIENCE:.0f} s; what each thread was doing stands above")
+
+
 class Result(unittest.TextTestResult):
-    """Says how long each test took."""
+    """Says how long each test took, and ends those that hang: the test, then each of its clean-ups."""
 
     def startTest(self, test):
         self._begun = time.monotonic()
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE, 60)
         super().startTest(test)
+
+    def stopTest(self, test):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        super().stopTest(test)
 
     def addSuccess(self, test):
         super(unittest.TextTestResult, self).addSuccess(test)
@@ -94,8 +115,14 @@ def main() -> int:
     shutil.rmtree(paths.RESULTS, ignore_errors=True)
     print(f"{len(tests)} tests, binary {paths.BINARY}, logs in {paths.LOGS}", file=sys.stderr)
     runner = unittest.TextTestRunner(verbosity=2, resultclass=Result)
+    signal.signal(signal.SIGALRM, TookTooLong.throw)
     return 0 if passes(runner, tests) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if TookTooLong.has_happened:  # a thread that hangs would be waited for
+        client.TALLY.save()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

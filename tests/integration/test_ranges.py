@@ -159,6 +159,26 @@ class RangesTest(case.OneUpstream):
                 self.assertEqual("unverified" in reply.cache_status, unverified == "true")
 
 
+class EvictedTest(case.OneUpstream):
+    @case.short
+    def test_what_was_evicted_between_two_ranges_is_fetched_again(self):
+        """R19: the second half of a download, hours after the first."""
+        entrepot = self.make_entrepot(self.hub(self.upstream.url), name="small", cache__max_size="32MiB")
+        client = entrepot.client()
+        blob = self.content.make(6 * MIB, "resumed")
+        target, half = f"/v2/library/ranges/blobs/{blob.digest}", 3 * MIB
+        first = client.get(target, headers={"Range": f"bytes=0-{half - 1}"}, keep_body=True)
+        entrepot.wait_committed([blob.digest])
+        for number in range(8):
+            other = self.content.make(6 * MIB, f"other {number}")
+            self.assertEqual(client.get(f"/v2/library/ranges/blobs/{other.digest}").digest, other.digest)
+            entrepot.wait_committed([other.digest])
+        self.assertEqual(entrepot.state(blob.digest), "absent")
+        second = client.get(target, headers={"Range": f"bytes={half}-", "If-Range": f'"{blob.digest}"'}, keep_body=True)
+        self.assertEqual((first.status, second.status), (206, 206))
+        self.assertEqual(first.body + second.body, b"".join(self.content.chunks(blob.digest, 0, blob.size - 1)))
+
+
 class HostTest(case.TestCase):
     @case.short
     def test_the_host_header_selects_an_upstream(self):

@@ -5,6 +5,9 @@ import os
 import pathlib
 import signal
 import subprocess
+import tempfile
+
+from . import paths
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -64,10 +67,24 @@ class Process:
 
 
 def run(command, env: dict | None = None, seconds: float = 300, check: bool = True, input: str = "") -> str:
-    """Runs a command to its end, with `input`, and returns what it printed. Its failure is told with its output."""
-    done = subprocess.run(
-        [str(word) for word in command], input=input, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**os.environ, **(env or {})}, timeout=seconds, text=True, errors="replace")
-    if check and done.returncode != 0:
-        raise AssertionError(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout[-4000:]}")
-    return done.stdout
+    """Runs a command to its end, with `input`, and returns what it printed. Its failure is told with its output, and so is that
+    it took too long; then whatever it started is ended with it. Files, not pipes: what it leaves behind may hold a pipe open for
+    ever."""
+    words = [str(word) for word in command]
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as printed:
+        given.write(input.encode())
+        given.seek(0)
+        process = subprocess.Popen(words, stdin=given, stdout=printed, stderr=printed, env={**os.environ, **(env or {})},
+                                   start_new_session=True)
+        try:
+            code = process.wait(timeout=paths.patience(seconds))
+        except BaseException as reason:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            printed.seek(0)
+            raise AssertionError(f"{' '.join(words)} was ended ({reason}):\n{printed.read()[-4000:].decode(errors='replace')}")
+        printed.seek(0)
+        text = printed.read().decode(errors="replace").replace("\r\n", "\n")
+    if check and code != 0:
+        raise AssertionError(f"{' '.join(words)} ended with {code}:\n{text[-4000:]}")
+    return text

@@ -54,7 +54,7 @@ TEST_F(CrashTest, WhatWasAcknowledgedIsThereAfterAKill) {
 
 TEST_F(CrashTest, KilledAtAnyTimeNothingAcknowledgedIsLostAndNothingWrongIsFound) {
   constexpr uint64_t kThreads = 3;
-  for (uint64_t kill_after : {1, 4, 11, 17, 30}) {
+  for (uint64_t kill_after : {1u, 4u, 11u, 17u, 30u}) {
     int acknowledged[2];
     ASSERT_EQ(::pipe2(acknowledged, O_CLOEXEC), 0);
     pid_t child = ::fork();

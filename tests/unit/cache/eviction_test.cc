@@ -42,7 +42,7 @@ TEST_F(EvictionTest, TheLeastRecentlyUsedGoesFirst) {
 TEST_F(EvictionTest, ALaterTouchOfTheSameBlobCounts) {
   OpenCache cache(directory(), 10 * kMebibyte);
   store(cache, 1, 8);
-  for (uint64_t number : {1, 2, 3, 1}) cache->touch(digest(number));
+  for (uint64_t number : {1u, 2u, 3u, 1u}) cache->touch(digest(number));
   store(cache, 9, 14);
   EXPECT_TRUE(has(cache, 1));
   EXPECT_FALSE(has(cache, 2));
