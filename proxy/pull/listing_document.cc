@@ -27,9 +27,17 @@ Result<Json> parse(std::string_view bytes) {
 }  // namespace
 
 size_t Listing::weight() const {
-  size_t weight = sizeof *this + next_query.size();
-  for (const Item& item : items) weight += sizeof item + item.json.size() + item.artifact_type.size();
-  return weight;
+  return sizeof *this + next_query.size() + json_.size() + types_.size() + items_.size() * sizeof(Item);
+}
+
+void Listing::add(std::string_view json, std::string_view artifact_type) {
+  if (!items_.empty()) json_ += ',';
+  items_.push_back({.begin = json_.size(),
+                    .end = json_.size() + json.size(),
+                    .type_begin = types_.size(),
+                    .type_end = types_.size() + artifact_type.size()});
+  json_ += json;
+  types_ += artifact_type;
 }
 
 Result<Listing> read_tag_list(std::string_view bytes) {
@@ -41,7 +49,7 @@ Result<Listing> read_tag_list(std::string_view bytes) {
   if (!tags->is_array()) return fail(Errc::upstream_failed, "the upstream's tags are no list");
   for (const Json& tag : *tags) {
     if (!tag.is_string() || !is_tag(tag.get_ref<const std::string&>())) continue;
-    listing.items.push_back({'"' + tag.get_ref<const std::string&>() + '"', {}});
+    listing.add('"' + tag.get_ref<const std::string&>() + '"', {});
   }
   return listing;
 }
@@ -60,8 +68,8 @@ Result<Listing> read_referrers(std::string_view bytes) {
     if (!is_sound) continue;
     auto type = descriptor.find("artifactType");
     bool has_type = type != descriptor.end() && type->is_string();
-    listing.items.push_back({descriptor.dump(-1, ' ', false, Json::error_handler_t::replace),
-                             has_type ? type->get<std::string>() : std::string()});
+    listing.add(descriptor.dump(-1, ' ', false, Json::error_handler_t::replace),
+                has_type ? type->get<std::string>() : std::string());
   }
   return listing;
 }

@@ -136,7 +136,9 @@ Task<void> Manifests::run(Key key, cache::Repository repository, Digest digest) 
   if (!stored) context_.logger.error("could not store manifest {}: {}", key, stored.error().message);
   if (is_large) {
     std::shared_ptr<const Manifest> in_file = co_await find(repository, digest);
-    tell(key, PulledManifest{in_file ? std::move(in_file) : manifest, Outcome::miss});
+    if (!in_file) in_file = manifest;
+    fetches_.at(key).manifest = in_file;
+    tell(key, PulledManifest{in_file, Outcome::miss});
   }
   co_await expect_children(manifest, repository, false);
   fetches_.erase(key);

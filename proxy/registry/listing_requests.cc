@@ -1,12 +1,18 @@
 #include "proxy/registry/listing_requests.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
+#include "base/disk/run_on_disk.h"
 #include "proxy/http/address.h"
 #include "proxy/registry/answers.h"
 
 namespace entrepot::registry {
 namespace {
+
+constexpr size_t kSmallListing = 64 * 1024;
+constexpr char kIndexType[] = "application/vnd.oci.image.index.v1+json";
 
 // The Link to the next page: the client's own path, the upstream's parameters, and what chose the upstream.
 void add_link(http::Head& head, const http::Request& request, const std::string& next_query,
@@ -28,18 +34,19 @@ std::string status_of(http::Exchange& exchange, const pull::FoundListing& found)
 
 // Those of one artifact type, or all, as the inside of a JSON list.
 std::string join(const pull::Listing& listing, const std::string& artifact_type) {
+  if (artifact_type.empty()) return std::string(listing.all());
   std::string text;
-  for (const pull::Listing::Item& item : listing.items) {
-    if (!artifact_type.empty() && item.artifact_type != artifact_type) continue;
+  for (const pull::Listing::Item& item : listing.items()) {
+    if (listing.artifact_type(item) != artifact_type) continue;
     if (!text.empty()) text += ',';
-    text += item.json;
+    text += listing.json(item);
   }
   return text;
 }
 
-void send_tags(http::Exchange& exchange, http::Head head, const std::string& name, const std::string& tags) {
-  // A repository's name needs no escaping in JSON.
-  exchange.send(std::move(head), "{\"name\":\"" + name + "\",\"tags\":[" + tags + "]}\n");
+// A repository's name needs no escaping in JSON.
+std::string tags_document(const std::string& name, std::string_view tags) {
+  return fmt::format("{{\"name\":\"{}\",\"tags\":[{}]}}\n", name, tags);
 }
 
 }  // namespace
@@ -47,8 +54,8 @@ void send_tags(http::Exchange& exchange, http::Head head, const std::string& nam
 Task<void> ListingRequests::answer_tags(std::shared_ptr<http::Exchange> exchange,
                                         pull::Addressing::Target target, std::string name, PageQuery query) {
   if (query.n == 0) {  // an empty list, by the specification, wherever it begins
-    send_tags(*exchange, listing_head("application/json", cache_status(pull::Outcome::hit), target.ns), name,
-              {});
+    exchange->send(listing_head("application/json", cache_status(pull::Outcome::hit), target.ns),
+                   tags_document(name, {}));
     co_return;
   }
   pull::ListingKey key{.repository = target.repository, .subject = {}, .query = query.text()};
@@ -60,7 +67,10 @@ Task<void> ListingRequests::answer_tags(std::shared_ptr<http::Exchange> exchange
   }
   http::Head head = listing_head("application/json", status_of(*exchange, *found), target.ns);
   add_link(head, exchange->request(), found->listing->next_query, kept_parameter("ns", target.ns));
-  send_tags(*exchange, std::move(head), name, join(*found->listing, {}));
+  size_t size = found->listing->weight();
+  auto make = [listing = found->listing, name] { return tags_document(name, listing->all()); };
+  std::string document = co_await write(size, std::move(make));
+  exchange->send(std::move(head), std::move(document));
 }
 
 Task<void> ListingRequests::answer_referrers(std::shared_ptr<http::Exchange> exchange,
@@ -73,14 +83,24 @@ Task<void> ListingRequests::answer_referrers(std::shared_ptr<http::Exchange> exc
     send_error(*exchange, found.error());
     co_return;
   }
-  constexpr char kType[] = "application/vnd.oci.image.index.v1+json";
-  http::Head head = listing_head(kType, status_of(*exchange, *found), target.ns);
+  http::Head head = listing_head(kIndexType, status_of(*exchange, *found), target.ns);
   if (!query.artifact_type.empty()) head.add("OCI-Filters-Applied", "artifactType");
   std::string kept = kept_parameter("artifactType", query.artifact_type) + kept_parameter("ns", target.ns);
   add_link(head, exchange->request(), found->listing->next_query, kept);
-  exchange->send(std::move(head), std::string("{\"schemaVersion\":2,\"mediaType\":\"") + kType +
-                                      "\",\"manifests\":[" + join(*found->listing, query.artifact_type) +
-                                      "]}\n");
+  size_t size = found->listing->weight();
+  auto make = [listing = found->listing, type = query.artifact_type] {
+    return fmt::format("{{\"schemaVersion\":2,\"mediaType\":\"{}\",\"manifests\":[{}]}}\n", kIndexType,
+                       join(*listing, type));
+  };
+  std::string document = co_await write(size, std::move(make));
+  exchange->send(std::move(head), std::move(document));
+}
+
+// A large one is megabytes: not for the loop to put together.
+Task<std::string> ListingRequests::write(size_t size, std::function<std::string()> make) {
+  if (size <= kSmallListing) co_return make();
+  const pull::Context& context = puller_.context();
+  co_return co_await run_on_disk(context.look_ups, context.loop, "write listing", std::move(make));
 }
 
 }  // namespace entrepot::registry

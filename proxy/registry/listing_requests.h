@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -24,6 +25,8 @@ class ListingRequests {
                               Digest subject, PageQuery query);
 
  private:
+  Task<std::string> write(size_t size, std::function<std::string()> make);
+
   pull::Puller& puller_;
 };
 

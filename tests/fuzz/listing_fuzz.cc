@@ -20,16 +20,14 @@ using entrepot::pull::Listing;
 using Json = nlohmann::json;
 
 std::string joined(const Listing& listing, const std::string& key) {
-  std::string text = "{\"" + key + "\":[";
-  for (const Listing::Item& item : listing.items) text += (text.ends_with('[') ? "" : ",") + item.json;
-  return text + "]}";
+  return "{\"" + key + "\":[" + std::string(listing.all()) + "]}";
 }
 
 void check_read_again(const Listing& listing, const Result<Listing>& again) {
-  CHECK(again && again->items.size() == listing.items.size());
-  for (size_t i = 0; i < listing.items.size(); ++i) {
-    CHECK(again->items[i].json == listing.items[i].json);
-    CHECK(again->items[i].artifact_type == listing.items[i].artifact_type);
+  CHECK(again && again->items().size() == listing.items().size());
+  for (size_t i = 0; i < listing.items().size(); ++i) {
+    CHECK(again->json(again->items()[i]) == listing.json(listing.items()[i]));
+    CHECK(again->artifact_type(again->items()[i]) == listing.artifact_type(listing.items()[i]));
   }
 }
 
@@ -43,10 +41,10 @@ void check_tags(std::string_view bytes) {
   check_error(tags);
   if (!tags) return;
   size_t weight = 0;
-  for (const Listing::Item& item : tags->items) {
-    Json tag = Json::parse(item.json, nullptr, false);
-    CHECK(tag.is_string() && entrepot::is_tag(tag.get<std::string>()) && item.artifact_type.empty());
-    weight += item.json.size();
+  for (const Listing::Item& item : tags->items()) {
+    Json tag = Json::parse(tags->json(item), nullptr, false);
+    CHECK(tag.is_string() && entrepot::is_tag(tag.get<std::string>()) && tags->artifact_type(item).empty());
+    weight += tags->json(item).size();
   }
   CHECK(tags->weight() >= weight && tags->next_query.empty());
   check_read_again(*tags, entrepot::pull::read_tag_list(joined(*tags, "tags")));
@@ -56,11 +54,13 @@ void check_referrers(std::string_view bytes) {
   Result<Listing> referrers = entrepot::pull::read_referrers(bytes);
   check_error(referrers);
   if (!referrers) return;
-  for (const Listing::Item& item : referrers->items) {
-    Json descriptor = Json::parse(item.json, nullptr, false);
-    CHECK(descriptor.is_object() && item.json.find('\n') == std::string::npos);
+  for (const Listing::Item& item : referrers->items()) {
+    std::string_view json = referrers->json(item);
+    std::string_view type = referrers->artifact_type(item);
+    Json descriptor = Json::parse(json, nullptr, false);
+    CHECK(descriptor.is_object() && json.find('\n') == std::string::npos);
     CHECK(entrepot::Digest::parse(descriptor.at("digest").get<std::string>()).has_value());
-    if (!item.artifact_type.empty()) CHECK(descriptor.at("artifactType") == item.artifact_type);
+    if (!type.empty()) CHECK(descriptor.at("artifactType") == std::string(type));
   }
   check_read_again(*referrers, entrepot::pull::read_referrers(joined(*referrers, "manifests")));
 }

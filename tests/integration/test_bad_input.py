@@ -134,6 +134,21 @@ class ConnectionsTest(BadInputCase):
             talk = raw.talk(port, raw.pieces(sent, "random", self.random), ends_by="fin")
             self.assertEqual((talk.answers(), talk.ended), ([status], True), field)
 
+    def test_e34_one_name_under_two_upstreams(self):
+        quay = self.make_upstream()
+        quay.tag("library/hut", self.store.image("house"))
+        entrepot = self.make_entrepot(self.hub(self.upstream.url), {"name": "quay.io", "url": quay.url, "allow_private": ["127.0.0.0/8"]},
+                                      name="two")
+        for _ in range(3):
+            for target, image in (("library/hut/manifests/latest", "hut"), ("quay.io/library/hut/manifests/latest", "house"),
+                                  ("library/hut/manifests/latest?ns=quay.io", "house"), ("library/hut/manifests/latest?ns=docker.io", "hut")):
+                self.assertEqual(entrepot.client().get(f"/v2/{target}").digest, self.store.image(image).root.digest, target)
+
+    def test_d30_what_comes_after_the_last_answer(self):
+        talk = raw.talk(self.entrepot.port, [self.alive[0], b"GET /v2/library/hut/manifests/other HTTP/1.1\r\nHost: a\r\n\r\n" * 1000])
+        self.assertEqual((talk.answers(), talk.ended), ([200], True))
+        self.assertEqual([seen.target for seen in self.upstream.seen() if "other" in seen.target], [])
+
     def test_e26_the_empty_blob(self):
         empty = self.content.add(b"")
         for _ in range(3):

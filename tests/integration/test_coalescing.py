@@ -173,6 +173,7 @@ class HundredClientsTest(case.TestCase):
         self.on_loops(scenario)
 
     def test_ranges_among_them(self):
+        """R20."""
         def scenario():
             size = self.blob.size
             half = size // 2

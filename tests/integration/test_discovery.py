@@ -3,7 +3,7 @@
 import json
 import re
 
-from harness import case, client, quirks, wait
+from harness import answers, case, client, quirks, wait
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 SIGNATURE, SBOM = "application/vnd.example.signature", "application/vnd.example.sbom"
@@ -126,6 +126,23 @@ class TagListTest(DiscoveryCase):
                 self.upstream.behave()
                 self.upstream.on("GET", "/tags/list", quirk)
                 self.assertEqual(self.client.get("/v2/library/hut/tags/list").status, 502)
+
+    def test_strange_tag_lists(self):
+        """M24."""
+        many = [f"t{number:07}" for number in range(1_000_000)]
+        for number, (document, expected) in enumerate((
+                ({"name": "library/hut", "tags": None}, []), ({"name": "another/name", "tags": ["a"]}, ["a"]),
+                ({"tags": ["a", "b\r\nX-Injected: 1", "c\n", "../d", "e"]}, ["a", "e"]), ({"tags": many[:400_000]}, many[:400_000]),
+                ({"tags": many}, None))):
+            with self.subTest(number):
+                body = json.dumps(document).encode()
+                self.upstream.behave()
+                self.upstream.on("GET", "/tags/list", quirks.instead(lambda body=body: answers.with_body(200, "application/json", body)))
+                reply = self.client.get(f"/v2/library/hut{number}/tags/list")
+                if expected is None:
+                    self.assertEqual((reply.status, reply.json()["errors"][0]["code"]), (502, "UNAVAILABLE"))
+                else:
+                    self.assertEqual((reply.status, reply.json()), (200, {"name": f"library/hut{number}", "tags": expected}))
 
     def test_there_is_no_catalogue(self):
         self.assertEqual(self.client.get("/v2/_catalog").status, 404)

@@ -78,6 +78,7 @@ class RangesTest(case.OneUpstream):
 
     @case.short
     def test_several_ranges_of_a_cold_blob(self):
+        """R11."""
         for size in self.SIZES:
             with self.subTest(size=size):
                 blob = self.content.make(size, "cold")
@@ -123,6 +124,7 @@ class RangesTest(case.OneUpstream):
 
     @case.short
     def test_if_none_match(self):
+        """R13, R15."""
         for size in self.SIZES:
             cached, cold = self.cached(size), self.content.make(size, "conditional and cold")
             for blob in (cached, cold):
@@ -135,6 +137,7 @@ class RangesTest(case.OneUpstream):
                 self.assertEqual((reply.status, reply.digest), (200, blob.digest))
 
     def test_a_condition_tells_nothing_to_whom_it_is_forbidden(self):
+        """R17."""
         blob = self.cached(3 * MIB)
         self.upstream.on("*", "/v2/library/other/", quirks.failing(403, "DENIED"))
         reply = self.client.get(f"/v2/library/other/blobs/{blob.digest}", headers={"If-None-Match": f'"{blob.digest}"'})

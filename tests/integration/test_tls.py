@@ -93,6 +93,7 @@ class TlsTest(case.TestCase):
             self.assertEqual((reply.status, reply.digest), (200, blob.digest))
 
     def test_versions_and_protocols(self):
+        """IA06 is among them."""
         for version, is_good in ((ssl.TLSVersion.TLSv1_3, True), (ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_1, False)):
             context = ssl.create_default_context(cafile=str(self.authority.ca_file))
             context.minimum_version = context.maximum_version = version
@@ -134,6 +135,7 @@ class TlsTest(case.TestCase):
         self.assertEqual(self.upstream.seen(), [])
 
     def test_nonsense_ends_the_connection_and_nothing_else(self):
+        """IA13 (records without bytes, and larger than they may be) and others."""
         hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
         for bytes_ in (b"\x00" * 200, b"\xff" * 5000, hello + b"\x00" * 600, b"\x16\x03\x01\xff\xff" + b"a" * 70000, b"\x15\x03\x01\x00\x02\x02\x28",
                        b"\x16\x03\x01\x00\x00" * 10000):
@@ -148,7 +150,7 @@ class TlsTest(case.TestCase):
         self.assertGreaterEqual(self.entrepot.metric("entrepot_http_failed_handshakes_total"), 5)
 
     def test_names_of_all_sorts_are_asked_for(self):
-        """SNI (RFC 6066 section 3): there is one certificate, whatever name is asked for; nonsense gets an alert."""
+        """IA07, SNI (RFC 6066 section 3): there is one certificate, whatever name is asked for; nonsense gets an alert."""
         for name in (b"127.0.0.1", b"unknown.test", b"a" * 300, b"nul\0.test", b"", b"\xff\xfe", None):
             with self.subTest(name), socket.create_connection(("127.0.0.1", self.entrepot.port), timeout=30) as raw:
                 raw.sendall(client_hello(name))
@@ -156,7 +158,7 @@ class TlsTest(case.TestCase):
         self.assertEqual(self.entrepot.client().get("/v2/").status, 200)
 
     def test_who_says_nothing_is_not_waited_for(self):
-        """The deadline of a handshake is that of a request's head: 10 s and a sweep."""
+        """IA05. The deadline of a handshake is that of a request's head: 10 s and a sweep."""
         silent = [socket.create_connection(("127.0.0.1", self.entrepot.port), timeout=60) for _ in range(3)]
         for connection, sent in zip(silent, (0, 5, 100)):
             connection.sendall(client_hello(b"a" * 200)[:sent])

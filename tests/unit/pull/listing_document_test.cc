@@ -9,7 +9,7 @@ namespace {
 
 std::string join(const Listing& listing) {
   std::string text;
-  for (const Listing::Item& item : listing.items) text += item.json + " ";
+  for (const Listing::Item& item : listing.items()) text.append(listing.json(item)).append(" ");
   return text;
 }
 
@@ -20,7 +20,7 @@ TEST(TagList, KeepsTheOrderAndLeavesOutWhatIsNoTag) {
   EXPECT_EQ(join(*tags), R"("b" "latest" "a" "v1.2-3_4" )");
 }
 
-TEST(TagList, NullMeansNone) { EXPECT_TRUE(read_tag_list(R"({"name":"a","tags":null})")->items.empty()); }
+TEST(TagList, NullMeansNone) { EXPECT_TRUE(read_tag_list(R"({"name":"a","tags":null})")->items().empty()); }
 
 TEST(TagList, RefusesWhatIsNone) {
   for (const char* bad : {"", "[]", "{}", "<html>", R"({"tags":{}})", R"({"tags":"a"})"})
@@ -36,9 +36,9 @@ TEST(Referrers, KeepsDescriptorsWhole) {
                       R"({"digest":"md5:1"},7]})";
   Result<Listing> referrers = read_referrers(bytes);
   ASSERT_TRUE(referrers) << referrers.error().message;
-  ASSERT_EQ(referrers->items.size(), 1u);
-  EXPECT_EQ(referrers->items[0].artifact_type, "application/sig");
-  EXPECT_NE(referrers->items[0].json.find(R"("annotations":{"k":"v"})"), std::string::npos);
+  ASSERT_EQ(referrers->items().size(), 1u);
+  EXPECT_EQ(referrers->artifact_type(referrers->items()[0]), "application/sig");
+  EXPECT_NE(referrers->json(referrers->items()[0]).find(R"("annotations":{"k":"v"})"), std::string::npos);
 }
 
 TEST(Referrers, RefusesWhatIsNoIndex) {

@@ -35,7 +35,7 @@ TEST_P(ListingsTest, OneRequestHoweverManyAsk) {
   });
   for (const Answer& answer : get(50, tags_of("library/a"))) {
     ASSERT_TRUE(answer) << answer.error().message;
-    EXPECT_EQ(answer->listing->items.size(), 2u);
+    EXPECT_EQ(answer->listing->items().size(), 2u);
   }
   opener.join();
   EXPECT_EQ(content_.listings, 1);
@@ -63,13 +63,13 @@ TEST_P(ListingsTest, WithoutTheApiReferrersComeFromTheFallbackTag) {
   pull::ListingKey key{{"docker.io", "library/a"}, subject, {}};
   Answer none = get(1, key)[0];
   ASSERT_TRUE(none) << none.error().message;
-  EXPECT_TRUE(none->listing->items.empty());
+  EXPECT_TRUE(none->listing->items().empty());
 
   std::string index = R"({"manifests":[{"digest":")" + Digest::of("signature").text() + R"(","size":9}]})";
   content_.add_manifest("library/b", "sha256-" + subject.hex(), index);
   Answer found = get(1, {{"docker.io", "library/b"}, subject, {}})[0];
   ASSERT_TRUE(found) << found.error().message;
-  EXPECT_EQ(found->listing->items.size(), 1u);
+  EXPECT_EQ(found->listing->items().size(), 1u);
 }
 
 }  // namespace

@@ -76,10 +76,11 @@ inline Task<void> pull_tag(pull::Puller& puller, cache::Repository repository, s
   }
   got.outcome = resolved->outcome;
   Result<pull::PulledManifest> pulled = co_await puller.manifests().get(repository, resolved->digest);
-  if (pulled)
-    got.bytes = pulled->manifest->bytes;
+  Result<std::string> bytes = pulled ? pull::read_bytes(*pulled->manifest) : fail(pulled.error());
+  if (bytes)
+    got.bytes = std::move(*bytes);
   else
-    got.error = pulled.error();
+    got.error = bytes.error();
   promise.set_value(std::move(got));
 }
 
