@@ -34,7 +34,8 @@ class BoundsTest(case.TestCase):
     def expect_within(self, bound: int, what: str):
         peak = disk.peak_memory(self.entrepot.pid)
         print(f"{what}: {peak / MIB:.0f} of {bound / MIB:.0f} MiB", end=" ... ")
-        self.assertLessEqual(peak, bound)
+        if not paths.is_sanitized():
+            self.assertLessEqual(peak, bound)
 
     def hold(self, count: int, context: ssl.SSLContext | None = None) -> list[socket.socket]:
         """So many connections that have asked once and are kept alive; a source address has 28,000 ports, some of them in use."""
