@@ -143,7 +143,7 @@ Task<Status> Download::recover(Error error) {
   context_.logger.info("asking again for {} from byte {} in {} ms: {}", source_.digest.text(), at_,
                        wait->count(), error.message);
   bool is_over = co_await sleep(*wait);
-  if (!is_over) co_return cancelled();
+  if (!is_over || (is_still_wanted_ && !is_still_wanted_())) co_return cancelled();
   co_return Status();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +59,10 @@ class Download {
   void require_ranges() { requires_ranges_ = true; }
   /// One has refused it.
   bool is_range_refused() const { return is_range_refused_; }
+  /// A try has failed, and the next is not begun.
+  bool is_backing_off() const { return sleeper_ != nullptr; }
+  /// Asked before each try but the first: whether the bytes are still wanted this way. Else `cancelled`.
+  void try_again_while(std::move_only_function<bool()> is_wanted) { is_still_wanted_ = std::move(is_wanted); }
   /// Ends what is under way: the call that waits gets `cancelled`.
   void cancel();
 
@@ -97,6 +102,7 @@ class Download {
   RetryBudget budget_;
   Timer timer_;
   Completion<bool>* sleeper_ = nullptr;
+  std::move_only_function<bool()> is_still_wanted_;
 };
 
 }  // namespace entrepot::pull

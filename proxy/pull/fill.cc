@@ -204,9 +204,10 @@ Task<Status> Fill::write(Download& download, Chunk chunk) {
   while (!chunk.bytes.empty()) {
     uint64_t taken = stretches_ ? stretches_->taken_until(main_at_) - main_at_ : 0;
     if (stretches_ && taken >= context_.stretches.worth_skipping && !stretches_->is_refused()) {
-      main_at_ += taken;
-      uint64_t until = main_at_ == *size_ ? main_at_ : stretches_->free_until(main_at_);
-      download.skip_to(main_at_, until == *size_ ? std::nullopt : std::optional(until));
+      cache::Extent next = stretches_->turn_main(main_at_);
+      main_at_ = next.begin;
+      bool is_open_ended = next.end == *size_ && next.size() > 0;
+      download.skip_to(next.begin, is_open_ended ? std::nullopt : std::optional(next.end));
       break;
     }
     if (taken > 0) {

@@ -25,10 +25,11 @@ Stretches::Stretches(Context& context, WrongOrigins& wrong, Source source, std::
 
 void Stretches::want(cache::Extent wanted, uint64_t main_at) {
   const auto& [soon, longest, block, _] = context_.stretches;
-  uint64_t missing = end_of_run(wanted.begin, true);
+  uint64_t missing = end_of_run(wanted.begin, Counted::all);
   bool comes_soon = main_at <= missing && missing - main_at < soon;
   if (is_stopped_ || is_refused_ || comes_soon) return;
   uint64_t end = std::min(size_, (wanted.end + block - 1) / block * block);
+  if (wanted.begin < main_at) end = std::min(end, main_at);  // from there on it comes
   for (uint64_t at = wanted.begin / block * block; at < end; at += longest) {
     cache::Extent wish{at, std::min(end, at + longest)};
     if (wishes_.size() >= kMaxWishes) break;
@@ -64,6 +65,7 @@ Task<void> Stretches::run(std::shared_ptr<Stretches> self, std::list<Running>::i
   download.promise_size(self->size_);
   download.require_ranges();
   download.keep_to(self->origin_);
+  download.try_again_while([&] { return !self->is_overtaken(running.left); });
   if (self->is_stopped_) download.cancel();
   Status fetched = co_await self->fetch(running, download);
   if (!fetched && fetched.error().code != Errc::cancelled)
@@ -71,7 +73,7 @@ Task<void> Stretches::run(std::shared_ptr<Stretches> self, std::list<Running>::i
                                running.left.end, self->source_.digest.text(), fetched.error().message);
   if (!fetched && download.is_range_refused()) self->is_refused_ = true;
   // What could not be had now is not tried again and again.
-  if (!fetched) self->wishes_.clear();
+  if (!fetched && fetched.error().code != Errc::cancelled) self->wishes_.clear();
   self->running_.erase(one);
   self->begin_more();
   self->changed_();
@@ -105,28 +107,44 @@ bool Stretches::is_overtaken(cache::Extent extent) const {
   return received.readable_at(extent.begin).size() > 0 || received.next_begin(extent.begin) < extent.end;
 }
 
-uint64_t Stretches::end_of_run(uint64_t at, bool with_asked) const {
+cache::Extent Stretches::turn_main(uint64_t at) {
+  uint64_t begin = end_of_run(at, Counted::asked);
+  uint64_t end = begin == size_ ? size_ : next_run(begin, Counted::asked);
+  for (Running& one : running_) {
+    bool is_inside = one.left.begin < end && one.left.end > begin;
+    if (is_inside && !counts(one, Counted::asked)) one.download->cancel();
+  }
+  return {begin, end};
+}
+
+bool Stretches::counts(const Running& one, Counted counted) {
+  if (one.is_coming || counted == Counted::all) return true;
+  bool is_backing_off = one.download != nullptr && one.download->is_backing_off();
+  return counted == Counted::asked && !is_backing_off;
+}
+
+uint64_t Stretches::end_of_run(uint64_t at, Counted counted) const {
   while (true) {
     uint64_t end = writer_->received().readable_at(at).end;
     for (const Running& one : running_)
-      if ((one.is_coming || with_asked) && one.left.begin <= end && end < one.left.end) end = one.left.end;
+      if (counts(one, counted) && one.left.begin <= end && end < one.left.end) end = one.left.end;
     if (end == at) return at;
     at = end;
   }
 }
 
-uint64_t Stretches::next_run(uint64_t at, bool with_asked) const {
+uint64_t Stretches::next_run(uint64_t at, Counted counted) const {
   uint64_t end = std::min(size_, writer_->received().next_begin(at));
   for (const Running& one : running_)
-    if ((one.is_coming || with_asked) && one.left.size() > 0 && one.left.begin > at)
+    if (counts(one, counted) && one.left.size() > 0 && one.left.begin > at)
       end = std::min(end, one.left.begin);
   return end;
 }
 
 std::optional<cache::Extent> Stretches::hole_in(cache::Extent extent) const {
-  uint64_t begin = end_of_run(extent.begin, true);
+  uint64_t begin = end_of_run(extent.begin, Counted::all);
   if (begin >= extent.end) return std::nullopt;
-  return cache::Extent{begin, std::min(extent.end, next_run(begin, true))};
+  return cache::Extent{begin, std::min(extent.end, next_run(begin, Counted::all))};
 }
 
 }  // namespace entrepot::pull

@@ -38,9 +38,13 @@ class Stretches : public std::enable_shared_from_this<Stretches> {
   bool is_refused() const { return is_refused_; }
 
   /// The end of what is received or coming from `at` on; `at` itself when the main stream is to bring it.
-  uint64_t taken_until(uint64_t at) const { return end_of_run(at, false); }
+  uint64_t taken_until(uint64_t at) const { return end_of_run(at, Counted::coming); }
   /// Where that begins again. REQUIRES: `at` is not taken.
-  uint64_t free_until(uint64_t at) const { return next_run(at, false); }
+  uint64_t free_until(uint64_t at) const { return next_run(at, Counted::coming); }
+  /// What the main stream, at `at`, is to ask for next: not what is received, coming, or about to be
+  /// answered. A stretch in there that is backing off is left to it. Empty: nothing, the stretches bring the
+  /// rest.
+  cache::Extent turn_main(uint64_t at);
   /// The first bytes that nobody has, or has asked for.
   std::optional<cache::Extent> hole() const { return hole_in({0, size_}); }
 
@@ -51,9 +55,13 @@ class Stretches : public std::enable_shared_from_this<Stretches> {
     Download* download = nullptr;
   };
 
-  // `with_asked`: also what the upstream has not agreed to yet.
-  uint64_t end_of_run(uint64_t at, bool with_asked) const;
-  uint64_t next_run(uint64_t at, bool with_asked) const;
+  // Which stretches count beside what is received: those the upstream has agreed to; also those that wait
+  // for its first answer; also those that are backing off.
+  enum class Counted { coming, asked, all };
+  static bool counts(const Running& one, Counted counted);
+
+  uint64_t end_of_run(uint64_t at, Counted counted) const;
+  uint64_t next_run(uint64_t at, Counted counted) const;
   std::optional<cache::Extent> hole_in(cache::Extent extent) const;
   bool is_overtaken(cache::Extent extent) const;
   void begin_more();

@@ -53,6 +53,7 @@ class FakeContent {
   std::atomic<bool> is_held{false};                     // bodies wait after their first piece
   std::atomic<bool> is_main_held{false};                // those that begin at 0 do
   std::atomic<bool> lacks_ranges{false};                // bounded Ranges get a 404
+  std::atomic<uint64_t> busy_at{UINT64_MAX};            // a bounded Range from there gets a 429
   std::atomic<uint64_t> flipped_in_ranges{UINT64_MAX};  // the place of a byte that is wrong in bounded Ranges
   std::atomic<bool> are_heads_held{false};
 
@@ -199,6 +200,7 @@ class FakeRegistry final : public upstream::Registry {
     if (request.until) {
       content_.note_range(request.from, *request.until);
       if (content_.lacks_ranges) co_return fail(Errc::blob_unknown, "not by Range");
+      if (content_.busy_at == request.from) co_return fail(Error{Errc::upstream_rate_limited, "429", 1});
       uint64_t flipped = content_.flipped_in_ranges;
       if (flipped < bytes->size()) (*bytes)[flipped] = static_cast<char>((*bytes)[flipped] ^ 1);
     }

@@ -148,6 +148,21 @@ TEST_P(StretchesTest, WhatFailsIsLeftToTheMainStream) {
   wait_committed(digest_);
 }
 
+TEST_P(StretchesTest, WhatBacksOffIsLeftToTheMainStreamWhenItComesBy) {
+  content_.is_main_held = true;
+  content_.busy_at = 12 * kUnit;
+  auto refused = ask(0, digest_, {12 * kUnit, 13 * kUnit});
+  while (content_.ranges().empty()) std::this_thread::yield();
+  auto before = ask(0, digest_, {4 * kUnit, 6 * kUnit});
+  expect_slice(*before, {4 * kUnit, 6 * kUnit});
+  content_.is_main_held = false;
+  expect_slice(*refused, {12 * kUnit, 13 * kUnit});
+  wait_committed(digest_);
+  EXPECT_EQ(content_.ranges(),
+            (std::vector<std::pair<uint64_t, uint64_t>>{{12 * kUnit, 13 * kUnit}, {4 * kUnit, 6 * kUnit}}));
+  EXPECT_EQ(content_.blob_gets, 4);
+}
+
 TEST_P(StretchesTest, ACutStretchIsResumed) {
   content_.is_main_held = true;
   content_.cuts = 1;
