@@ -25,9 +25,9 @@ Pass bearer_with(const Token& token) {
 }  // namespace
 
 Task<Result<Pass>> Authorizer::first(std::string repository) {
-  if (has_credential(origin_.settings) &&
-      (origin_.settings.auth == Auth::basic || wanted_ == Pass::Kind::basic))
-    co_return co_await basic();
+  Auth auth = origin_.settings.auth;
+  bool is_shown_unasked = auth == Auth::basic || auth == Auth::ecr || wanted_ == Pass::Kind::own;
+  if (has_credential(origin_.settings) && is_shown_unasked) co_return co_await own(0);
   Pass pass;
   if (wanted_ == Pass::Kind::bearer) {
     std::string scope = scope_of(repository);
@@ -39,7 +39,7 @@ Task<Result<Pass>> Authorizer::first(std::string repository) {
 }
 
 bool Authorizer::wants_another(const ResponseHead& head, const Pass& shown) {
-  bool is_old_token = shown.kind == Pass::Kind::bearer && !shown.is_fresh;
+  bool is_old_token = shown.kind != Pass::Kind::none && !shown.is_fresh;
   return head.status == 401 || (is_old_token && (head.status == 403 || head.status == 400));
 }
 
@@ -49,9 +49,13 @@ Task<Result<Pass>> Authorizer::next(std::string repository, const ResponseHead& 
   std::vector<Challenge> challenges = parse_challenges(lines);
   const Challenge* wants_bearer = find(challenges, "bearer");
   const Challenge* wants_basic = find(challenges, "basic");
-  bool is_automatic = origin_.settings.auth != Auth::basic;
+  bool is_automatic = origin_.settings.auth == Auth::automatic || origin_.settings.auth == Auth::anonymous;
 
-  if (shown.kind == Pass::Kind::basic && !(is_automatic && wants_bearer != nullptr))
+  if (shown.kind == Pass::Kind::own && !shown.is_fresh) {
+    uint64_t refused = shown.serial;
+    co_return co_await own(refused);
+  }
+  if (shown.kind == Pass::Kind::own && !(is_automatic && wants_bearer != nullptr))
     co_return fail(Errc::upstream_refused_credential, name + ": the registry refused the credential");
   if (shown.kind == Pass::Kind::bearer && shown.is_fresh)
     co_return fail(Errc::denied, name + ": " + repository + ": denied, with a token for it");
@@ -67,8 +71,8 @@ Task<Result<Pass>> Authorizer::next(std::string repository, const ResponseHead& 
     co_return none;
   }
   if (wants_basic != nullptr && has_credential(origin_.settings)) {
-    wanted_ = Pass::Kind::basic;
-    co_return co_await basic();
+    wanted_ = Pass::Kind::own;
+    co_return co_await own(0);
   }
   co_return fail(Errc::denied, name + ": " + repository + ": denied");
 }
@@ -83,10 +87,10 @@ TokenWish Authorizer::wish_for(const std::string& repository, const Challenge& c
   return wish;
 }
 
-Task<Result<Pass>> Authorizer::basic() {
-  Result<Secret> value = co_await credentials_.basic();
-  if (!value) co_return fail(std::move(value).error());
-  Pass pass{Pass::Kind::basic, std::move(*value), 0, true};
+Task<Result<Pass>> Authorizer::own(uint64_t refused_serial) {
+  Result<Credential> ours = co_await credentials_.credential(refused_serial);
+  if (!ours) co_return fail(std::move(ours).error());
+  Pass pass{Pass::Kind::own, std::move(ours->authorization), ours->serial, ours->is_fresh};
   co_return pass;
 }
 

@@ -16,7 +16,7 @@ namespace entrepot::upstream {
 
 /// What a request shows to the registry.
 struct Pass {
-  enum class Kind { none, basic, bearer };
+  enum class Kind { none, own, bearer };  // own: our credential itself, not a token got with it
   Kind kind = Kind::none;
   Secret authorization;  // the header's value; empty for none
   uint64_t serial = 0;   // of the token, or of the one that was refused last; 0 = none
@@ -32,6 +32,10 @@ struct Pass {
 ///     old token     401, 403, 400       a new one (ECR says 403 and ECR Public 400 when one has ended)
 ///     fresh token   401                 denied: asking again would get the same
 ///     Basic         401                 upstream_refused_credential
+///
+/// A token of ECR is shown as our own credential, unasked; one that is a minute old counts as old. A HEAD's
+/// 403 has no body that would tell an ended token from a missing right, so a forbidden repository may cost
+/// one new token a minute.
 ///
 /// Without a challenge an old token is followed by none, which gets one. Every row makes the pass fresher; a
 /// request is sent at most kMaxTries times.
@@ -50,7 +54,7 @@ class Authorizer {
   Task<Result<Pass>> next(std::string repository, const ResponseHead& head, const Pass& shown);
 
  private:
-  Task<Result<Pass>> basic();
+  Task<Result<Pass>> own(uint64_t refused_serial);
   Task<Result<Pass>> bearer(TokenWish wish);
   static TokenWish wish_for(const std::string& repository, const Challenge& challenge, const Pass& shown);
 

@@ -1,6 +1,7 @@
 #include "upstream/client.h"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 #include "base/check.h"
 #include "upstream/credentials.h"
 #include "upstream/curl_transport.h"
+#include "upstream/ecr_tokens.h"
 #include "upstream/look_up_pool.h"
 #include "upstream/mirrored_registry.h"
 #include "upstream/registry_client.h"
@@ -18,19 +20,30 @@
 
 namespace entrepot::upstream {
 
+namespace {
+
+// AWS is asked once in some hours; two upstreams shall not wait for each other.
+constexpr size_t kErrandThreads = 2;
+
+}  // namespace
+
 struct Shared::State {
+  State(std::vector<Settings> all, DiskPool& disk) : settings(std::move(all)), pool(disk) {}
+
   std::vector<Settings> settings;
   std::vector<std::unique_ptr<Upstream>> upstreams;
   DiskPool& pool;
+  std::atomic<bool> is_stopped{false};
   LookUpPool look_ups{look_up_by_system};
+  std::unique_ptr<ThreadedDiskPool> errands;  // where AWS is waited for, when any upstream needs it
 };
 
 Shared::Shared(std::unique_ptr<State> state) : state_(std::move(state)) {}
-Shared::~Shared() = default;
+Shared::~Shared() { state_->is_stopped = true; }
 std::span<const Settings> Shared::settings() const { return state_->settings; }
 
-Result<std::unique_ptr<Shared>> Shared::make(std::vector<Settings> settings, DiskPool& pool, Logger& logger,
-                                             Metrics& metrics) {
+Result<std::unique_ptr<Shared>> Shared::make(std::vector<Settings> settings, DiskPool& pool,
+                                             const Clock& clock, Logger& logger, Metrics& metrics) {
   if (!init_curl()) return fail(Errc::config_invalid, "libcurl does not start, or is older than 7.83.0");
   Result<std::shared_ptr<const CaStore>> system_ca = CaStore::load(system_ca_file());
   if (!system_ca) {
@@ -38,11 +51,15 @@ Result<std::unique_ptr<Shared>> Shared::make(std::vector<Settings> settings, Dis
                 system_ca.error().message);
     system_ca = CaStore::empty();
   }
-  std::unique_ptr<State> state(new State{std::move(settings), {}, pool});
+  auto state = std::make_unique<State>(std::move(settings), pool);
+  const Upstream::Common common{*system_ca, clock, logger, metrics, state->is_stopped};
+  bool has_ecr = false;
   for (const Settings& one : state->settings) {
-    ENTREPOT_TRY_ASSIGN(std::unique_ptr<Upstream> upstream, Upstream::make(one, *system_ca, logger, metrics));
+    ENTREPOT_TRY_ASSIGN(std::unique_ptr<Upstream> upstream, Upstream::make(one, common));
+    has_ecr = has_ecr || upstream->ecr != nullptr;
     state->upstreams.push_back(std::move(upstream));
   }
+  if (has_ecr) state->errands = std::make_unique<ThreadedDiskPool>(kErrandThreads, logger, metrics);
   return std::unique_ptr<Shared>(new Shared(std::move(state)));
 }
 
@@ -55,13 +72,13 @@ constexpr size_t kLargeAnswers = 8;
 
 // One origin on one loop, from the wire up.
 struct OriginStation {
-  OriginStation(const Origin& origin, EventLoop& loop, DiskPool& pool, Resolver& resolver,
-                Slots& large_answers)
+  OriginStation(const Origin& origin, EventLoop& loop, std::unique_ptr<CredentialSource> source,
+                Resolver& resolver, Slots& large_answers)
       : transport(make_curl_transport(loop, options_of(origin, resolver))),
-        credentials(origin.settings, pool, loop),
-        keeper(origin, loop, *transport, credentials),
+        credentials(std::move(source)),
+        keeper(origin, loop, *transport, *credentials),
         tokens(loop),
-        client(origin, loop, *transport, tokens, credentials, large_answers) {}
+        client(origin, loop, *transport, tokens, *credentials, large_answers) {}
 
   static CurlOptions options_of(const Origin& origin, Resolver& resolver) {
     const Settings& settings = origin.settings;
@@ -80,7 +97,7 @@ struct OriginStation {
   }
 
   std::unique_ptr<Transport> transport;
-  Credentials credentials;
+  std::unique_ptr<CredentialSource> credentials;
   TokenKeeper keeper;
   Tokens tokens;
   RegistryClient client;
@@ -88,11 +105,17 @@ struct OriginStation {
 
 // One upstream on one loop.
 struct Station {
-  Station(const Upstream& upstream, EventLoop& loop, DiskPool& pool, Resolver& resolver,
+  Station(const Upstream& upstream, Shared::State& shared, EventLoop& loop, Resolver& resolver,
           Slots& large_answers) {
     std::vector<RegistryClient*> clients;
     for (const auto& origin : upstream.origins) {
-      origins.push_back(std::make_unique<OriginStation>(*origin, loop, pool, resolver, large_answers));
+      std::unique_ptr<CredentialSource> source;
+      if (has_credential(origin->settings) && upstream.ecr)
+        source = std::make_unique<EcrCredential>(*upstream.ecr, *shared.errands, loop);
+      else
+        source = std::make_unique<Credentials>(origin->settings, shared.pool, loop);
+      origins.push_back(
+          std::make_unique<OriginStation>(*origin, loop, std::move(source), resolver, large_answers));
       clients.push_back(&origins.back()->client);
     }
     registry.emplace(upstream, std::move(clients));
@@ -105,13 +128,14 @@ struct Station {
 class LoopClient final : public Client {
  public:
   LoopClient(Shared& shared, LoopGroup& loops, EventLoop& loop)
-      : loops_(loops),
+      : shared_(shared.state()),
+        loops_(loops),
         names_(loop, shared.state().look_ups),
         resolver_(loop),
         large_answers_(loop, std::max<size_t>(kLargeAnswers / loops.size(), 1)) {
     Shared::State& state = shared.state();
     for (const auto& upstream : state.upstreams) {
-      auto station = std::make_unique<Station>(*upstream, loop, state.pool, resolver_, large_answers_);
+      auto station = std::make_unique<Station>(*upstream, state, loop, resolver_, large_answers_);
       by_name_[upstream->settings.name] = station.get();
       stations_.push_back(std::move(station));
     }
@@ -134,6 +158,7 @@ class LoopClient final : public Client {
   }
 
   void shut_down() override {
+    shared_.is_stopped = true;
     for (const auto& station : stations_)
       for (const auto& origin : station->origins) origin->transport->shut_down();
   }
@@ -149,6 +174,7 @@ class LoopClient final : public Client {
     stations_[upstream]->origins[origin]->tokens.connect(std::move(homes));
   }
 
+  Shared::State& shared_;
   LoopGroup& loops_;
   NameKeeper names_;
   Resolver resolver_;

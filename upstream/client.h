@@ -17,8 +17,9 @@ namespace entrepot::upstream {
 /// loops; BLOCKING (reads CA files).
 class Shared {
  public:
-  static Result<std::unique_ptr<Shared>> make(std::vector<Settings> settings, DiskPool& pool, Logger& logger,
-                                              Metrics& metrics);
+  /// All else outlives this.
+  static Result<std::unique_ptr<Shared>> make(std::vector<Settings> settings, DiskPool& pool,
+                                              const Clock& clock, Logger& logger, Metrics& metrics);
   ~Shared();
   std::span<const Settings> settings() const;
 

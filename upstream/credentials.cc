@@ -24,11 +24,11 @@ bool has_control_byte(std::string_view text) {
 }  // namespace
 
 bool has_credential(const Settings& settings) {
-  return settings.access != Access::anonymous && settings.auth != Auth::anonymous &&
-         !settings.username.empty();
+  if (settings.access == Access::anonymous || settings.auth == Auth::anonymous) return false;
+  return settings.auth == Auth::ecr || !settings.username.empty();
 }
 
-Task<Result<Secret>> Credentials::basic() {
+Task<Result<Credential>> Credentials::credential(uint64_t) {
   if (settings_.password_file.empty()) {
     const char* value =
         settings_.password_env.empty() ? nullptr : std::getenv(settings_.password_env.c_str());
@@ -67,7 +67,7 @@ Result<Credentials::Reading> Credentials::read_file(const std::string& path, con
   return reading;
 }
 
-Result<Secret> Credentials::basic_with(const Secret& password) const {
+Result<Credential> Credentials::basic_with(const Secret& password) const {
   if (password.is_empty()) return fail(problem("the password is empty"));
   if (has_control_byte(settings_.username) || has_control_byte(password.reveal()))
     return fail(problem("a control byte in the user name or password"));
@@ -75,7 +75,7 @@ Result<Secret> Credentials::basic_with(const Secret& password) const {
   std::string pair = settings_.username + ":";
   pair += password.reveal();
   Secret both(std::move(pair));
-  return Secret("Basic " + encode_base64(both.reveal()));
+  return Credential{Secret("Basic " + encode_base64(both.reveal()))};
 }
 
 Error Credentials::problem(std::string_view cause) const {

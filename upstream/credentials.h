@@ -18,13 +18,20 @@ namespace entrepot::upstream {
 /// anonymously.
 bool has_credential(const Settings& settings);
 
+/// Our own credential, as an upstream is shown it.
+struct Credential {
+  Secret authorization;  // "Basic <base64>", of ECR Public "Bearer <token>": for an Authorization header
+  uint64_t serial = 0;   // which one of those that replace each other; 0 = it is not replaced
+  bool is_fresh = true;  // refused, another would be refused too
+};
+
 /// Where an upstream's own credential comes from. A seam.
 class CredentialSource {
  public:
   virtual ~CredentialSource() = default;
-  /// "Basic <base64>" for an Authorization header. REQUIRES: has_credential(settings).
+  /// Another one than that with `refused_serial`. REQUIRES: has_credential(settings).
   /// upstream_refused_credential when there is none to be had: no file, an empty or unusable one.
-  virtual Task<Result<Secret>> basic() = 0;
+  virtual Task<Result<Credential>> credential(uint64_t refused_serial) = 0;
 };
 
 /// `username` with the password from `password_file` or `password_env`. The file is looked at for each use,
@@ -35,7 +42,7 @@ class Credentials final : public CredentialSource {
  public:
   Credentials(const Settings& settings, DiskPool& pool, EventLoop& loop)
       : settings_(settings), pool_(pool), loop_(loop) {}
-  Task<Result<Secret>> basic() override;
+  Task<Result<Credential>> credential(uint64_t refused_serial) override;
 
  private:
   struct Stamp {
@@ -51,7 +58,7 @@ class Credentials final : public CredentialSource {
     Secret password;
   };
   static Result<Reading> read_file(const std::string& path, const Stamp& known);
-  Result<Secret> basic_with(const Secret& password) const;
+  Result<Credential> basic_with(const Secret& password) const;
   Error problem(std::string_view cause) const;
 
   const Settings& settings_;

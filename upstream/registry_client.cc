@@ -32,10 +32,11 @@ std::string error_code_in(const std::string& body) {
   return first["code"].get<std::string>();
 }
 
-// By the registry (`denied`: a 401 to all that we have to show) or by a redirect's target; a GET may be
-// answered all the same.
+// By the registry (a 401 to all that we have to show) or by a redirect's target; a GET may be answered all
+// the same.
 bool is_head_refused(const Result<Answer>& answer) {
-  if (!answer) return answer.error().code == Errc::denied;
+  if (!answer)
+    return answer.error().code == Errc::denied || answer.error().code == Errc::upstream_refused_credential;
   int status = answer->head.status;
   return status == 401 || status == 403 || status == 405 || status == 501;
 }

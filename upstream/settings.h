@@ -10,8 +10,8 @@
 namespace entrepot::upstream {
 
 /// Who may see what is fetched, and with which credential it is fetched (docs: "access" of an upstream).
-enum class Access { anonymous, shared };          // public and passthrough come with access control
-enum class Auth { automatic, anonymous, basic };  // ecr comes with ECR
+enum class Access { anonymous, shared };  // public and passthrough come with access control
+enum class Auth { automatic, anonymous, basic, ecr };
 
 /// One configured registry, as the configuration gave it, checked. Immutable, shared by all loops.
 struct Settings {
@@ -27,6 +27,9 @@ struct Settings {
   std::string username;
   std::string password_file;  // read when needed, read again when it changed
   std::string password_env;   // name of a variable
+  std::string aws_profile;    // of the AWS credential chain; "" = what the environment says
+  std::string ecr_endpoint;   // of the API that gives out tokens; "" = by the url's host name
+  std::string ecr_region;     // "" = by the url's host name
   std::string ca_file;        // PEM; instead of the system's
   std::string proxy;          // "" = none, "env", or a URL
   Duration connect_timeout{10'000};

@@ -91,9 +91,9 @@ Task<Result<Token>> TokenKeeper::fetch(const TokenWish& wish) {
   }
   Secret authorization;
   if (has_credential(origin_.settings)) {
-    Result<Secret> basic = co_await credentials_.basic();
-    if (!basic) co_return entrepot::fail(basic.error());
-    authorization = std::move(*basic);
+    Result<Credential> ours = co_await credentials_.credential(0);
+    if (!ours) co_return entrepot::fail(ours.error());
+    authorization = std::move(ours->authorization);
   }
   const std::string prefix = origin_.name + ": token service " + realm->authority() + ": ";
   Result<Url> url =

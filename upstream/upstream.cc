@@ -4,9 +4,8 @@
 
 namespace entrepot::upstream {
 
-Result<std::unique_ptr<Upstream>> Upstream::make(Settings settings, std::shared_ptr<const CaStore> system_ca,
-                                                 Logger& logger, Metrics& metrics) {
-  Origin::Common common{std::move(system_ca), UpstreamMetrics(metrics, settings.name), logger};
+Result<std::unique_ptr<Upstream>> Upstream::make(Settings settings, const Common& all) {
+  Origin::Common common{all.system_ca, UpstreamMetrics(all.metrics, settings.name), all.logger};
   if (!settings.ca_file.empty()) {
     Result<std::shared_ptr<const CaStore>> own = CaStore::load(settings.ca_file);
     if (!own) return fail(bad_key(settings, "ca_file", own.error().message));
@@ -20,6 +19,10 @@ Result<std::unique_ptr<Upstream>> Upstream::make(Settings settings, std::shared_
     upstream->origins.push_back(std::move(mirror));
   }
   upstream->settings = std::move(settings);
+  if (upstream->settings.auth == Auth::ecr && has_credential(upstream->settings)) {
+    ENTREPOT_TRY_ASSIGN(
+        upstream->ecr, EcrTokens::make(upstream->settings, common.ca, all.clock, all.logger, all.is_stopped));
+  }
   return upstream;
 }
 

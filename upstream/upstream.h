@@ -1,12 +1,15 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/result.h"
 #include "upstream/ca_store.h"
+#include "upstream/ecr_tokens.h"
 #include "upstream/origin.h"
 #include "upstream/settings.h"
 
@@ -17,11 +20,18 @@ namespace entrepot::upstream {
 struct Upstream {
   Settings settings;
   std::vector<std::unique_ptr<Origin>> origins;  // the url, then the mirrors
+  std::unique_ptr<EcrTokens> ecr;                // of `auth = "ecr"`
 
-  /// BLOCKING (`ca_file`). config_invalid, naming the upstream and the key. `system_ca` is taken without a
-  /// `ca_file`.
-  static Result<std::unique_ptr<Upstream>> make(Settings settings, std::shared_ptr<const CaStore> system_ca,
-                                                Logger& logger, Metrics& metrics);
+  /// What all upstreams of the process have in common.
+  struct Common {
+    std::shared_ptr<const CaStore> system_ca;  // taken without a `ca_file`
+    const Clock& clock;
+    Logger& logger;
+    Metrics& metrics;
+    const std::atomic<bool>& is_stopped;  // ends what waits for AWS
+  };
+  /// BLOCKING (`ca_file`). config_invalid, naming the upstream and the key.
+  static Result<std::unique_ptr<Upstream>> make(Settings settings, const Common& common);
 };
 
 }  // namespace entrepot::upstream

@@ -67,10 +67,10 @@ uint64_t rate_of(std::string_view text) {
 // Names of enumerators, in their order.
 constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warn", "error"};
 constexpr std::array<std::string_view, 2> kFormats = {"text", "json"};
-constexpr std::array<std::string_view, 3> kAuths = {"auto", "anonymous", "basic"};
+constexpr std::array<std::string_view, 4> kAuths = {"auto", "anonymous", "basic", "ecr"};
 constexpr std::array<std::string_view, 2> kAccesses = {"anonymous", "shared"};
 static_assert(static_cast<int>(LogLevel::error) == 3 && static_cast<int>(LogFormat::json) == 1);
-static_assert(static_cast<int>(Auth::basic) == 2 && static_cast<int>(Access::shared) == 1);
+static_assert(static_cast<int>(Auth::ecr) == 3 && static_cast<int>(Access::shared) == 1);
 
 template <class E, size_t N>
 E enumerator(const std::array<std::string_view, N>& names, const Value& value) {
@@ -176,6 +176,7 @@ const std::array kUpstream = {
     text_binding<&Settings::username>("username"),
     text_binding<&Settings::password_file>("password_file"),
     text_binding<&Settings::password_env>("password_env"),
+    text_binding<&Settings::aws_profile>("aws_profile"),
     text_binding<&Settings::ca_file>("ca_file"),
     text_binding<&Settings::proxy>("proxy"),
     span_binding<&Settings::connect_timeout>("connect_timeout"),
@@ -191,6 +192,8 @@ const std::array kUpstream = {
     Binding<Settings>{"upstream", "access",
                       [](Settings& s, const Value& v) { s.access = enumerator<Access>(kAccesses, v); },
                       [](const Settings& s) { return name_of(kAccesses, s.access); }},
+    text_binding<&Settings::ecr_endpoint>("ecr_endpoint"),
+    text_binding<&Settings::ecr_region>("ecr_region"),
     // Without a field: `shared` is accepted only with it, and all else goes on as if it were false.
     Binding<Settings>{"upstream", "allow_unauthenticated_private", [](Settings&, const Value&) {},
                       [](const Settings& s) { return Value(s.access == Access::shared); }},

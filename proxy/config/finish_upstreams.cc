@@ -7,9 +7,12 @@
 #include "proxy/config/builtin.h"
 #include "proxy/config/draft.h"
 #include "proxy/config/syntax.h"
+#include "upstream/aws/ecr_host.h"
 
 namespace entrepot::config {
 namespace {
+
+namespace aws = upstream::aws;
 
 using upstream::Access;
 using upstream::Auth;
@@ -37,18 +40,29 @@ class UpstreamCheck {
         if (std::find(out.aliases.begin(), out.aliases.end(), alias) == out.aliases.end())
           out.aliases.emplace_back(alias);
     }
-    if (out.url.empty() && is_ecr_host(draft_.name)) out.url = "https://" + draft_.name;
+    if (out.url.empty() && aws::EcrHost::parse(draft_.name)) out.url = "https://" + draft_.name;
+    place_ = place_of(out);
+    bool needs_ecr = place_ != Place::elsewhere && out.username.empty() && out.access == Access::shared;
+    if (out.auth == Auth::automatic && needs_ecr) out.auth = Auth::ecr;
     check(out);
     return out;
   }
 
  private:
+  enum class Place { elsewhere, ecr, ecr_public };
+
+  static Place place_of(const Settings& settings) {
+    tl::expected<BaseUrl, std::string> url = parse_base_url(settings.url);
+    if (url && aws::EcrHost::parse(url->host)) return Place::ecr;
+    bool is_public = settings.name == "public.ecr.aws" || (url && url->host == "public.ecr.aws");
+    return is_public ? Place::ecr_public : Place::elsewhere;
+  }
+
   void check(const Settings& settings) {
     if (settings.url.empty() && !is_unsound("url"))
       say("url", fmt::format("missing: \"{}\" is not built in, so it needs a url", draft_.name));
-    if (is_ecr_host(draft_.name) && settings.username.empty() && !is_unsound("username"))
-      say("auth", "Amazon ECR needs auth = \"ecr\", which is not built yet");
     check_credential(settings);
+    check_ecr(settings);
     check_access(settings);
     check_plain_http(settings);
     check_mirrors(settings);
@@ -69,6 +83,29 @@ class UpstreamCheck {
     if (settings.auth == Auth::anonymous && has_username) say("auth", "\"anonymous\" contradicts username");
   }
 
+  void check_ecr(const Settings& settings) {
+    bool is_ecr = settings.auth == Auth::ecr;
+    bool has_username = !settings.username.empty() || is_unsound("username");
+    bool is_anonymous = settings.access == Access::anonymous && !is_unsound("access");
+    if (is_ecr && has_username) say("username", "has no place with auth = \"ecr\": AWS gives the credential");
+    if (is_ecr && is_anonymous)
+      say("auth", "\"ecr\" contradicts access = \"anonymous\"; set access = \"shared\"");
+    if (!is_ecr && is_anonymous && !has_username && place_ == Place::ecr)
+      say("access", "Amazon ECR answers nobody without a credential: set access = \"shared\"");
+    if (is_ecr && place_ == Place::elsewhere) {
+      if (settings.ecr_region.empty() && !is_unsound("ecr_region"))
+        say("ecr_region", "missing: the url's host name does not tell the region");
+      if (settings.ecr_endpoint.empty() && !is_unsound("ecr_endpoint"))
+        say("ecr_endpoint", "missing: the url's host name is none of Amazon ECR's");
+    }
+    for (std::string_view name : {"aws_profile", "ecr_endpoint", "ecr_region"})
+      if (!is_ecr && !value_or_default<std::string>(draft_.settings, "upstream", name).empty())
+        say(name, "needs auth = \"ecr\"");
+    tl::expected<BaseUrl, std::string> endpoint = parse_base_url(settings.ecr_endpoint);
+    if (endpoint && !endpoint->is_https && !is_loopback(endpoint->host))
+      say("ecr_endpoint", "a credential must not go over plain http:// to another machine; use https://");
+  }
+
   void check_access(const Settings& settings) {
     if (is_unsound("access")) return;
     bool is_spelt_out =
@@ -84,13 +121,15 @@ class UpstreamCheck {
           "\"shared\" needs client authentication, which is not built yet; without it anyone who reaches "
           "entrepot may "
           "read what this credential can: accept that with allow_unauthenticated_private = true");
-    if (!has_username)
-      say("access", "\"shared\" needs a credential: username with password_file or password_env");
+    if (!has_username && settings.auth != Auth::ecr)
+      say("access",
+          "\"shared\" needs a credential: username with password_file or password_env, or auth = \"ecr\"");
   }
 
   void check_plain_http(const Settings& settings) {
     tl::expected<BaseUrl, std::string> url = parse_base_url(settings.url);
-    if (!url || url->is_https || is_loopback(url->host) || settings.username.empty()) return;
+    if (!url || url->is_https || is_loopback(url->host)) return;
+    if (settings.username.empty() && settings.auth != Auth::ecr) return;
     say("url", "a credential must not go over plain http:// to another machine; use https://");
   }
 
@@ -119,6 +158,7 @@ class UpstreamCheck {
 
   const Draft::Upstream& draft_;
   Report& report_;
+  Place place_ = Place::elsewhere;
 };
 
 const Origin& origin_of(const Draft::Upstream& upstream, std::string_view key) {

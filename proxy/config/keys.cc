@@ -66,15 +66,16 @@ constexpr std::array kKeys = {
         "further base URLs with the same content, tried in order when the url does not answer; asked without "
         "the "
         "credential"},
-    Key{"upstream", "auth", Kind::choice, "auto", kBuilt, "auto = follow the challenge", 0, 0,
-        "auto|anonymous|basic", "ecr"},
+    Key{"upstream", "auth", Kind::choice, "auto", kBuilt,
+        "auto = follow the challenge, and for a host of Amazon ECR ecr", 0, 0, "auto|anonymous|basic|ecr"},
     Key{"upstream", "username", Kind::text, "", kBuilt, "with password_file or password_env"},
     Key{"upstream", "password_file", Kind::path, "", kBuilt, "re-read when it changes"},
     Key{"upstream", "password_env", Kind::variable, "", kBuilt,
         "name of the environment variable that holds the password"},
     Key{"upstream", "docker_config", Kind::path, "", kLater,
         "a docker config.json to take the credential from, helpers included"},
-    Key{"upstream", "aws_profile", Kind::text, "", kLater, "profile of the AWS credential chain"},
+    Key{"upstream", "aws_profile", Kind::text, "", kBuilt,
+        "for auth = \"ecr\": this profile and no other source; default: the AWS credential chain"},
     Key{"upstream", "ca_file", Kind::path, "", kBuilt, "PEM; instead of the system's"},
     Key{"upstream", "client_certificate", Kind::path, "", kLater, "with client_key"},
     Key{"upstream", "client_key", Kind::path, "", kLater, "with client_certificate"},
@@ -103,8 +104,8 @@ constexpr std::array kKeys = {
         "public|passthrough"},
     Key{"upstream", "allow_unauthenticated_private", Kind::boolean, "false", kBuilt,
         "spelt out: with shared, anyone who reaches us may read what our credential can"},
-    Key{"upstream", "ecr_endpoint", Kind::base_url, "", kLater, "override of the ECR API endpoint"},
-    Key{"upstream", "ecr_region", Kind::text, "", kLater, "default: from the registry's host name"},
+    Key{"upstream", "ecr_endpoint", Kind::base_url, "", kBuilt, "override of the ECR API endpoint"},
+    Key{"upstream", "ecr_region", Kind::text, "", kBuilt, "default: from the registry's host name"},
 };
 
 }  // namespace

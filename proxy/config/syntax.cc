@@ -232,14 +232,6 @@ bool is_variable_name(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return is_alnum(c) || c == '_'; });
 }
 
-bool is_ecr_host(std::string_view host) {
-  size_t mark = host.find(".dkr.ecr.");
-  if (mark == std::string_view::npos || mark == 0) return false;
-  std::string_view rest = host.substr(mark + std::string_view(".dkr.ecr.").size());
-  size_t dot = rest.find('.');
-  return dot != 0 && dot != std::string_view::npos && rest.substr(dot) == ".amazonaws.com";
-}
-
 size_t valid_utf8(std::string_view text) {
   size_t at = 0;
   while (at < text.size()) {

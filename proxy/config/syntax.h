@@ -49,9 +49,6 @@ CheckedText parse_proxy(std::string_view text);
 /// [A-Za-z_][A-Za-z0-9_]*
 bool is_variable_name(std::string_view text);
 
-/// <account>.dkr.ecr.<region>.amazonaws.com
-bool is_ecr_host(std::string_view host);
-
 /// How many bytes of it are UTF-8 before the first that is not; over-long and surrogate forms are left to
 /// toml++.
 size_t valid_utf8(std::string_view text);

@@ -95,7 +95,8 @@ Status Parts::open_cache() {
 }
 
 Status Parts::make_upstreams() {
-  ENTREPOT_TRY_ASSIGN(upstreams_, upstream::Shared::make(config_.upstreams, *look_ups_, logger_, metrics_));
+  ENTREPOT_TRY_ASSIGN(upstreams_,
+                      upstream::Shared::make(config_.upstreams, *look_ups_, clock_, logger_, metrics_));
   for (size_t i = 0; i < loops_->size(); ++i)
     clients_.push_back(upstream::Client::make(*upstreams_, *loops_, loops_->at(i)));
   std::vector<upstream::Client*> siblings = pointers(clients_);

@@ -23,7 +23,7 @@ FLOORS["proxy/daemon"] = tuple(FLOORS)
 # A library's header: where it may be seen, and by how many files (a header and its source count as one).
 LIBRARIES = {
     "lmdb.h": (r"cache/[^/]+$", 1),
-    "curl/curl.h": (r"upstream/(curl[^/]*|url\.cc)$", None),  # url.cc: what we check is what curl dials
+    "curl/curl.h": (r"upstream/(curl[^/]*|aws/curl[^/]*|url\.cc)$", None),  # url.cc: what we check is what curl dials
     "llhttp.h": (r"proxy/http/[^/]+$", 1),
     "uv.h": (r"base/loop/[^/]+$|upstream/curl[^/]*$|proxy/main\.cc$", None),
 }

@@ -67,7 +67,8 @@ class TestCase(unittest.TestCase):
         self.addCleanup(server.stop)
         return server
 
-    def make_entrepot(self, *upstreams: dict, name: str = "entrepot", tls: Certificate | None = None, **settings) -> Entrepot:
+    def make_entrepot(self, *upstreams: dict, name: str = "entrepot", tls: Certificate | None = None,
+                      environment: dict | None = None, **settings) -> Entrepot:
         """entrepot in front of the upstreams. In settings, `server__threads=2` is the key server.threads."""
         keys = {key.replace("__", "."): value for key, value in settings.items()}
         if tls:
@@ -75,7 +76,7 @@ class TestCase(unittest.TestCase):
         folder = self.scratch / name
         folder.mkdir()
         made = Entrepot(folder, self.log_folder / f"{name}.log", list(upstreams), keys, self.content,
-                        self.authority.ca_file if tls else None)
+                        self.authority.ca_file if tls else None, environment)
         self.addCleanup(made.finish)
         return made
 

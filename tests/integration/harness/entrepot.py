@@ -6,6 +6,7 @@ sanitizer complained, and no secret of the run is in its log.
 
 import dataclasses
 import json
+import os
 import pathlib
 import re
 import signal
@@ -39,14 +40,16 @@ def _field(line: str, name: str) -> str:
 
 
 class Entrepot:
-    """`upstreams` are tables of the configuration; `settings` are keys for --set. `ca_file`: its listener has TLS."""
+    """`upstreams` are tables of the configuration; `settings` are keys for --set. `ca_file`: its listener has TLS.
+    `environment` comes on top of an environment that says nothing of proxies or AWS."""
 
     def __init__(self, folder: pathlib.Path, log: pathlib.Path, upstreams: list[dict], settings: dict | None = None,
-                 truth=None, ca_file: pathlib.Path | None = None):
+                 truth=None, ca_file: pathlib.Path | None = None, environment: dict | None = None):
         if not paths.BINARY.exists():
             raise AssertionError(f"no entrepot at {paths.BINARY}: build it with tools/build, or set ENTREPOT_BIN")
         self.cache = pathlib.Path((settings or {}).get("cache.directory", folder / "cache"))
         self._log, self._truth, self._ca_file = log, truth, ca_file
+        self._environment = _environment() | {"HOME": str(folder)} | (environment or {})
         self._config = folder / "entrepot.toml"
         self._config.write_text(to_toml(upstreams))
         self._settings = {"server.listen": ["127.0.0.1:0"], "admin.listen": "127.0.0.1:0",
@@ -77,7 +80,7 @@ class Entrepot:
         command = [paths.BINARY, "serve", "--config", self._config]
         for key, value in self._settings.items():
             command += ["--set", f"{key}={value if isinstance(value, str) else _toml_value(value)}"]
-        self._process = Process(command, log, env=_environment())
+        self._process = Process(command, log, env=self._environment)
         self.addresses = {}
         return log
 
@@ -233,6 +236,7 @@ def _toml_value(value) -> str:
 
 def _environment() -> dict:
     return {
+        **{name: "" for name in os.environ if name.startswith("AWS_")},  # the tests' own cloud alone
         "HTTP_PROXY": "", "HTTPS_PROXY": "", "http_proxy": "", "https_proxy": "", "NOTIFY_SOCKET": "",
         "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",

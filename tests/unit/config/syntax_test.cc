@@ -137,14 +137,6 @@ TEST(HostPort, TakesNamesAndAddresses) {
     EXPECT_FALSE(parse_host_port(host).has_value()) << host;
 }
 
-TEST(EcrHost, IsKnownByItsForm) {
-  EXPECT_TRUE(is_ecr_host("123456789012.dkr.ecr.eu-central-1.amazonaws.com"));
-  for (std::string_view host :
-       {"dkr.ecr.eu-central-1.amazonaws.com", "1.dkr.ecr..amazonaws.com", "1.dkr.ecr.amazonaws.com",
-        "1.dkr.ecr.eu-central-1.amazonaws.com.evil.example", "1.dkr.ecr.a.b.amazonaws.com"})
-    EXPECT_FALSE(is_ecr_host(host)) << host;
-}
-
 TEST(ListenAddress, SurvivesBeingWritten) {
   for (std::string_view text :
        {"127.0.0.1:5000", "0.0.0.0:0", "[::1]:5000", "[::]:65535", "localhost:80", "unix:/run/e.sock"})

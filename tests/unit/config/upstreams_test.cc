@@ -132,24 +132,54 @@ TEST(Upstream, MayRepeatTheAliasesItIsBuiltWith) {
   EXPECT_EQ(loaded.find("docker.io")->aliases.size(), 3U);
 }
 
-TEST(Upstream, OfEcrIsSaidToNeedAnAuthThatIsNotBuilt) {
-  const std::string table = "[[upstream]]\nname = \"123456789012.dkr.ecr.eu-central-1.amazonaws.com\"\n";
-  EXPECT_EQ(load_text(table).error(),
-            "2:8: upstream.123456789012.dkr.ecr.eu-central-1.amazonaws.com.auth: Amazon ECR needs auth = "
-            "\"ecr\", which is "
-            "not built yet");
-  Loaded with_password =
-      load_text(table +
-                "auth = \"basic\"\nusername = \"AWS\"\npassword_file = \"/p\"\naccess = \"shared\"\n"
-                "allow_unauthenticated_private = true\n");
-  ASSERT_TRUE(with_password.is_good()) << with_password.error();
-  EXPECT_EQ(with_password.find("123456789012.dkr.ecr.eu-central-1.amazonaws.com")->url,
-            "https://123456789012.dkr.ecr.eu-central-1.amazonaws.com");
-}
-
 // A table for quay.io whose further keys begin in line 3.
 Loaded load_quay(const std::string& keys) { return load_text("[[upstream]]\nname = \"quay.io\"\n" + keys); }
 const std::string kShared = "access = \"shared\"\nallow_unauthenticated_private = true\n";
+
+// A private registry of Amazon ECR, whose further keys begin in line 3.
+Loaded load_ecr(const std::string& keys) {
+  return load_text("[[upstream]]\nname = \"123456789012.dkr.ecr.eu-central-1.amazonaws.com\"\n" + keys);
+}
+
+TEST(Ecr, NeedsNothingButAccess) {
+  Loaded loaded = load_ecr("access = \"shared\"\nallow_unauthenticated_private = true\n");
+  ASSERT_TRUE(loaded.is_good()) << loaded.error();
+  const upstream::Settings& settings = *loaded.find("123456789012.dkr.ecr.eu-central-1.amazonaws.com");
+  EXPECT_EQ(settings.url, "https://123456789012.dkr.ecr.eu-central-1.amazonaws.com");
+  EXPECT_EQ(settings.auth, upstream::Auth::ecr);
+}
+
+TEST(Ecr, ByAPasswordIsBasic) {
+  Loaded loaded = load_ecr(
+      "auth = \"basic\"\nusername = \"AWS\"\npassword_file = \"/p\"\naccess = \"shared\"\n"
+      "allow_unauthenticated_private = true\n");
+  ASSERT_TRUE(loaded.is_good()) << loaded.error();
+  EXPECT_EQ(loaded.find("123456789012.dkr.ecr.eu-central-1.amazonaws.com")->auth, upstream::Auth::basic);
+}
+
+TEST(Ecr, BehindAnotherNameNeedsItsRegionAndEndpoint) {
+  const std::string table =
+      "[[upstream]]\nname = \"ecr.test\"\nurl = \"https://ecr.test\"\nauth = \"ecr\"\naccess = "
+      "\"shared\"\n"
+      "allow_unauthenticated_private = true\n";
+  EXPECT_EQ(load_text(table).error(),
+            "2:8: upstream.ecr.test.ecr_region: missing: the url's host name does not tell the region\n"
+            "2:8: upstream.ecr.test.ecr_endpoint: missing: the url's host name is none of Amazon ECR's");
+  Loaded loaded = load_text(table + "ecr_region = \"eu-west-1\"\necr_endpoint = \"https://api.test\"\n");
+  EXPECT_TRUE(loaded.is_good()) << loaded.error();
+}
+
+TEST(Ecr, ErrorsNameWhatContradicts) {
+  EXPECT_EQ(load_ecr("").error(),
+            "2:8: upstream.123456789012.dkr.ecr.eu-central-1.amazonaws.com.access: Amazon ECR answers nobody "
+            "without a credential: set access = \"shared\"");
+  EXPECT_THAT(load_ecr("auth = \"ecr\"\n").error(), HasSubstr("auth: \"ecr\" contradicts access"));
+  EXPECT_THAT(load_quay("aws_profile = \"ci\"\n").error(), HasSubstr("aws_profile: needs auth = \"ecr\""));
+  EXPECT_THAT(load_ecr("access = \"shared\"\nallow_unauthenticated_private = true\necr_endpoint = "
+                       "\"http://api.test\"\n")
+                  .error(),
+              HasSubstr("ecr_endpoint: a credential must not go over plain http://"));
+}
 
 TEST(Credential, IsTakenWhole) {
   Loaded loaded =

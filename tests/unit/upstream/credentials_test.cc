@@ -19,9 +19,10 @@ class CredentialsTest : public ::testing::Test {
     settings_.username = "user";
   }
   std::string basic(Credentials& credentials) {
-    Result<Secret> secret = harness_.begin<Result<Secret>>([&] { return credentials.basic(); }).get();
-    if (!secret) return "error: " + secret.error().message;
-    return std::string(secret->reveal());
+    Result<Credential> ours =
+        harness_.begin<Result<Credential>>([&] { return credentials.credential(0); }).get();
+    if (!ours) return "error: " + ours.error().message;
+    return std::string(ours->authorization.reveal());
   }
   Credentials credentials() { return Credentials(settings_, harness_.pool(), harness_.loop()); }
 

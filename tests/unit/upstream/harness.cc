@@ -29,7 +29,8 @@ Harness::Harness(std::vector<Settings> settings, size_t loops) : log_fd_(::memfd
   logger_ = std::make_unique<Logger>(Logger::Options{LogLevel::debug, LogFormat::text, log_fd_});
   pool_ = std::make_unique<ThreadedDiskPool>(2, *logger_, metrics_);
   loops_ = std::make_unique<LoopGroup>(loops, clock_, *logger_, metrics_);
-  Result<std::unique_ptr<Shared>> shared = Shared::make(std::move(settings), *pool_, *logger_, metrics_);
+  Result<std::unique_ptr<Shared>> shared =
+      Shared::make(std::move(settings), *pool_, clock_, *logger_, metrics_);
   if (!shared) ADD_FAILURE() << shared.error().message;
   CHECK(shared.has_value());
   shared_ = std::move(*shared);

@@ -10,6 +10,7 @@
 #include "base/disk/disk_pool.h"
 #include "base/loop/loop_group.h"
 #include "upstream/client.h"
+#include "upstream/upstream.h"
 
 namespace entrepot::upstream::testing {
 
@@ -37,6 +38,8 @@ class Harness {
   LoopGroup& loops() { return *loops_; }
   ShiftedClock& clock() { return clock_; }
   Metrics& metrics() { return metrics_; }
+  /// For upstreams that a test makes by itself.
+  Upstream::Common common() { return {CaStore::empty(), clock_, *logger_, metrics_, is_stopped_}; }
   Logger& logger() { return *logger_; }
   DiskPool& pool() { return *pool_; }
   Registry& registry(size_t loop = 0, std::string_view name = "up.test") {
@@ -78,6 +81,7 @@ class Harness {
   int log_fd_;
   std::unique_ptr<Logger> logger_;
   Metrics metrics_;
+  std::atomic<bool> is_stopped_{false};
   std::unique_ptr<DiskPool> pool_;
   std::unique_ptr<LoopGroup> loops_;
   std::unique_ptr<Shared> shared_;

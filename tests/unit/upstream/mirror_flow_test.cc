@@ -303,7 +303,7 @@ TEST(Mirrors, BadUrlsAreConfigErrorsThatNameTheKey) {
   Harness harness(settings_for("http://127.0.0.1:1"));
   for (const char* mirror : {"", "ftp://a", "https://user:pw@a", "https://a/?x=1", "a"}) {
     Settings settings = with_mirrors(settings_for("https://r.test"), {"https://good.test", mirror});
-    auto made = Upstream::make(settings, CaStore::empty(), harness.logger(), harness.metrics());
+    auto made = Upstream::make(settings, harness.common());
     ASSERT_FALSE(made) << mirror;
     EXPECT_EQ(made.error().code, Errc::config_invalid);
     EXPECT_TRUE(made.error().message.starts_with("upstream up.test: mirrors: ")) << made.error().message;

@@ -147,7 +147,7 @@ TEST(TlsFlow, UnusableCaFileIsAConfigurationError) {
        {std::string("/nonexistent"), temporary_file("empty.pem", ""), temporary_file("x.pem", "x")}) {
     Settings settings = settings_for("https://registry.test");
     settings.ca_file = file;
-    Result<std::unique_ptr<Shared>> shared = Shared::make({settings}, pool, logger, metrics);
+    Result<std::unique_ptr<Shared>> shared = Shared::make({settings}, pool, clock, logger, metrics);
     ASSERT_FALSE(shared) << file;
     EXPECT_EQ(shared.error().code, Errc::config_invalid);
     EXPECT_TRUE(shared.error().message.starts_with("upstream up.test: ca_file: ")) << shared.error().message;

@@ -38,7 +38,7 @@ class ScriptedTransport final : public Transport {
 
 class NoCredentials final : public CredentialSource {
  public:
-  Task<Result<Secret>> basic() override { co_return fail(Errc::internal, "none"); }
+  Task<Result<Credential>> credential(uint64_t) override { co_return fail(Errc::internal, "none"); }
 };
 
 TokenWish wish_for(const std::string& scope, uint64_t refused = 0) {
@@ -53,8 +53,7 @@ class TokenKeeperTest : public ::testing::Test {
  protected:
   TokenKeeperTest()
       : harness_(settings_for("http://127.0.0.1:1")),
-        upstream_(*Upstream::make(settings_for("https://r.test"), CaStore::empty(), harness_.logger(),
-                                  harness_.metrics())),
+        upstream_(*Upstream::make(settings_for("https://r.test"), harness_.common())),
         keeper_(*upstream_->origins[0], harness_.loop(), transport_, credentials_) {}
 
   Result<Token> get(const std::string& scope, uint64_t refused = 0) {

@@ -1,0 +1,277 @@
+"""Amazon ECR, private and public: how entrepot gets its token, from every source of AWS credentials, and what it does when
+one fails. Everything over TLS; the stand-ins are in harness/aws.py."""
+
+import json
+import time
+
+from harness import aws, case, process, quirks, secrets, wait
+
+ROLE = "arn:aws:iam::123456789012:role/puller"
+
+
+class EcrCase(case.TestCase):
+    def setUp(self):
+        super().setUp()
+        tls = self.authority.server()
+        self.cloud = self._serve(aws.Cloud(tls=tls))
+        self.addCleanup(lambda: self.assertEqual(self.cloud.flaws, [], "what was wrong with signatures"))
+        self.s3 = self._serve(aws.S3(self.content, tls))
+        self.addCleanup(lambda: self.assertEqual(self.s3.leaked, [], "credentials reached the bucket"))
+        self.registry = self.make_ecr(aws.EcrRegistry, tls)
+        self.hut = self.store.image("hut")
+        self.keys = self.cloud.make_keys("the user")
+
+    def make_ecr(self, kind, tls):
+        made = self._serve(kind(self.cloud, self.s3, self.content, tls=tls))
+        made.tag("team/hut", self.store.image("hut"))
+        return made
+
+    def table(self, **more) -> dict:
+        return {"name": "ecr.test", "url": self.registry.url, "default": True, "auth": "ecr", "access": "shared",
+                "allow_unauthenticated_private": True, "ecr_region": self.cloud.region, "ecr_endpoint": self.cloud.url,
+                "ca_file": str(self.authority.ca_file), "allow_private": ["127.0.0.0/8"]} | more
+
+    def start(self, environment: dict | None = None, name: str = "entrepot", **more):
+        """What belongs to AWS goes to our cloud, or to a port where nobody is."""
+        cloud = {"AWS_ENDPOINT_URL_STS": self.cloud.url, "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:1"}
+        return self.make_entrepot(self.table(**more), name=name, environment=cloud | (environment or {}))
+
+    def get_root(self, proxy):
+        return proxy.client().get(f"/v2/team/hut/manifests/{self.hut.root.digest}")
+
+    def write(self, name: str, text: str) -> str:
+        path = self.scratch / name
+        path.write_text(text)
+        return str(path)
+
+
+@case.short
+class PrivateRegistryTest(EcrCase):
+    def test_everything_cold_and_warm_by_one_token(self):
+        proxy = self.start(self.keys.environment())
+        self.pull_everything(proxy.client(), "team/hut", self.hut)
+        self.assertEqual(self.cloud.signers, ["the user"])
+        self.assertEqual({r.header("Authorization").split()[0] for r in self.registry.seen()}, {"Basic"},
+                         "the token is shown unasked, and nothing else is")
+        self.assertEqual(len(self.s3.seen("GET")), len(self.hut.blobs))
+        before = len(self.registry.seen()), len(self.s3.seen())
+        for reply in self.pull_everything(proxy.client(), "team/hut", self.hut):
+            self.assert_hit(reply)
+        self.assertEqual((len(self.registry.seen()), len(self.s3.seen())), before)
+        self.assertIn("by the environment's AWS_ACCESS_KEY_ID", proxy.log())
+
+    def test_all_loops_ask_for_one_token(self):
+        proxy = self.make_entrepot(self.table(), environment=self.keys.environment(), server__threads=4)
+        replies = [proxy.client().get(f"/v2/team/hut/blobs/{blob.digest}") for blob in self.hut.blobs for _ in range(8)]
+        self.assertEqual({r.status for r in replies}, {200})
+        self.assertEqual(self.cloud.signers, ["the user"])
+
+    def test_a_token_that_ends_is_replaced(self):
+        self.cloud.token_lifetime = 1.0
+        proxy = self.start(self.keys.environment())
+        self.assertEqual(self.get_root(proxy).status, 200)
+        wait.until(lambda: all(self.cloud.token_state(t) == "expired" for t in self.cloud._tokens), "the token to end")
+        self.assertEqual(proxy.client().get(f"/v2/team/hut/manifests/{self.hut.manifest.digest}").status, 200)
+        self.assertEqual(len(self.cloud.signers), 2)
+
+    def test_a_403_without_a_challenge_is_a_token_that_has_ended(self):
+        """Before its time: only the registry knows."""
+        self.cloud.token_lifetime = 8.0
+        proxy = self.start(self.keys.environment())
+        self.assertEqual(self.get_root(proxy).status, 200)
+        time.sleep(1.5)  # younger than an eighth of its life, it counts as fresh
+        self.cloud.end_all_tokens()
+        self.assertEqual(proxy.client().get("/v2/team/hut/manifests/latest").status, 200)
+        self.assertEqual(len(self.cloud.signers), 2)
+        self.assertEqual([r.status for r in self.registry.seen("HEAD")], [403, 200])
+
+    def test_a_repository_that_is_forbidden_costs_no_token(self):
+        proxy = self.start(self.keys.environment())
+        self.registry.on("*", "/team/hut/", quirks.failing(403))
+        for digest in (b.digest for b in self.hut.blobs):
+            self.assertEqual(proxy.client().get(f"/v2/team/hut/blobs/{digest}").status, 403)
+        self.assertEqual(len(self.cloud.signers), 1)
+
+    def test_half_way_it_is_renewed_and_an_outage_of_the_api_is_not_felt(self):
+        self.cloud.token_lifetime = 6.0
+        proxy = self.start(self.keys.environment())
+        self.assertEqual(self.get_root(proxy).status, 200)
+        self.cloud.on("POST", "/", quirks.failing(500))
+        time.sleep(3.8)  # its end is told in fractions of a second, the clock in whole ones
+        self.assertEqual(proxy.client().get(f"/v2/team/hut/manifests/{self.hut.manifest.digest}").status, 200)
+        wait.until(lambda: len(self.cloud.seen("POST")) == 2, "the token to be asked for again")
+        for blob in self.hut.blobs[:2]:
+            self.assertEqual(proxy.client().get(f"/v2/team/hut/blobs/{blob.digest}").status, 200)
+        self.assertEqual(len(self.cloud.seen("POST")), 2, "once a minute is enough")
+
+    def test_what_is_cached_is_served_when_no_token_is_to_be_had(self):
+        proxy = self.start(self.keys.environment(), tag_ttl="0s")
+        self.pull_everything(proxy.client(), "team/hut", self.hut)
+        self.cloud.on("POST", "/", quirks.failing(500))
+        self.cloud.end_all_tokens()
+        proxy.restart()
+        reply = proxy.client().get("/v2/team/hut/manifests/latest")
+        self.assertEqual((reply.status, reply.digest), (200, self.hut.root.digest))
+        self.assertRegex(reply.cache_status, r"detail=stale")
+        self.assertRegex(proxy.log(), r" error .*GetAuthorizationToken of ecr in eu-central-1")
+
+    def test_names_tags_and_errors(self):
+        proxy = self.start(self.keys.environment())
+        missing = proxy.client().get(f"/v2/team/none/manifests/{self.hut.root.digest}")
+        self.assertEqual((missing.status, missing.json()["errors"][0]["code"]), (404, "NAME_UNKNOWN"))
+        missing = proxy.client().get("/v2/team/hut/manifests/none")
+        self.assertEqual((missing.status, missing.json()["errors"][0]["code"]), (404, "MANIFEST_UNKNOWN"))
+        for number in range(7):
+            self.registry.tag("team/hut", self.hut, f"v{number}")
+        tags, target = [], "/v2/team/hut/tags/list?n=3"
+        while target:
+            page = proxy.client().get(target)
+            self.assertEqual(page.status, 200, page.body)
+            tags += page.json()["tags"]
+            link = page.header("Link") or ""
+            target = link[1:link.index(">")] if link else ""
+        self.assertEqual(sorted(tags), sorted(["latest", *(f"v{n}" for n in range(7))]))
+
+
+class SourcesTest(EcrCase):
+    """Each source of credentials, and the failure of each."""
+
+    def pull_by(self, environment: dict, signer: str, said: str, **more):
+        proxy = self.start(environment, name=f"entrepot-{len(self.cloud.signers)}", **more)
+        self.assertEqual(self.get_root(proxy).status, 200, proxy.log()[-2000:])
+        self.assertEqual(self.cloud.signers[-1], signer)
+        self.assertIn(said, proxy.log())
+        return proxy
+
+    def test_environment_with_a_session_token(self):
+        keys = self.cloud.make_keys("a session", temporary=True)
+        self.pull_by(keys.environment(), "a session", "the environment's AWS_ACCESS_KEY_ID")
+
+    def test_profiles(self):
+        other = self.cloud.make_keys("another user", temporary=True)
+        document = self.write("document", json.dumps(other.document()))
+        files = {
+            "AWS_SHARED_CREDENTIALS_FILE": self.write("credentials", f"[default]\n{self.keys.profile()}"),
+            "AWS_CONFIG_FILE": self.write("config", (
+                f"[profile ci]\nrole_arn = {ROLE}\nsource_profile = default\n"
+                f"[profile tool]\ncredential_process = cat {document}\n"
+                f"[profile container]\nrole_arn = {ROLE}\ncredential_source = Environment\n")),
+        }
+        self.pull_by(files, "the user", 'by AWS profile default')
+        self.pull_by(files | {"AWS_PROFILE": "ci"}, f"{ROLE} (AssumeRole)", f'by role {ROLE} by AWS profile default')
+        self.pull_by(files | {"AWS_PROFILE": "ci"}, "another user", 'by AWS profile tool, credential_process',
+                     aws_profile="tool")
+        self.pull_by(files | other.environment(), f"{ROLE} (AssumeRole)", f"by role {ROLE} by the environment's",
+                     aws_profile="container")
+
+    def test_web_identity(self):
+        """IRSA. The token is read each time: kubelet rotates it."""
+        token = secrets.make("web identity token")
+        self.cloud.web_identities[token] = ROLE
+        token_file = self.write("token", token)
+        environment = {"AWS_WEB_IDENTITY_TOKEN_FILE": token_file, "AWS_ROLE_ARN": ROLE}
+        self.pull_by(environment, f"{ROLE} (AssumeRoleWithWebIdentity)", f"by role {ROLE} by the web identity token in")
+
+    def test_container_endpoint(self):
+        """EKS Pod Identity: the authorization token is in a file, and is rotated."""
+        metadata = self._serve(aws.Metadata(self.cloud.make_keys("the pod", temporary=True)))
+        metadata.authorization = secrets.make("pod identity token")
+        token_file = self.write("pod-token", metadata.authorization)
+        environment = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{metadata.url}/v1/credentials",
+                       "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": token_file}
+        self.cloud.token_lifetime = 1.0
+        proxy = self.pull_by(environment, "the pod", "by the container's credential endpoint")
+        metadata.authorization = secrets.make("next pod identity token")
+        self.write("pod-token", metadata.authorization)
+        self.cloud.end_all_tokens()
+        proxy.restart()
+        self.assertEqual(proxy.client().get(f"/v2/team/hut/manifests/{self.hut.manifest.digest}").status, 200)
+
+    def test_instance_metadata(self):
+        metadata = self._serve(aws.Metadata(self.cloud.make_keys("the instance", temporary=True)))
+        self.pull_by({"AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.url}, "the instance",
+                     "by EC2 instance metadata, role instance-role")
+        self.assertEqual([r.method for r in metadata.seen()], ["PUT", "GET", "GET"])
+
+    def fails_with(self, environment: dict, *said: str, **more):
+        self.count = getattr(self, "count", 0) + 1
+        proxy = self.start(environment, name=f"failing-{self.count}", **more)
+        reply = self.get_root(proxy)
+        self.assertIn(reply.status, (502, 503), reply.body)
+        for text in said:
+            self.assertIn(text, proxy.log())
+        self.assertEqual(self.registry.seen(), [], "nothing is asked without a token")
+
+    def test_what_is_said_when_a_source_fails(self):
+        self.fails_with({}, "no AWS credentials: none in the environment", "EC2 instance metadata")
+        self.fails_with({"AWS_ACCESS_KEY_ID": "AKIA"}, "AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY")
+        self.fails_with(self.keys.environment() | {"AWS_ACCESS_KEY_ID": "AKIAUNKNOWN"},
+                        "refused the credentials of the environment's AWS_ACCESS_KEY_ID: UnrecognizedClientException")
+        self.fails_with({"AWS_PROFILE": "none"}, 'AWS profile none: there is none in the AWS configuration files')
+        token_file = self.write("token", secrets.make("unknown web identity"))
+        self.fails_with({"AWS_WEB_IDENTITY_TOKEN_FILE": token_file, "AWS_ROLE_ARN": ROLE},
+                        f"role {ROLE} by the web identity token in {token_file}: InvalidIdentityToken")
+        self.fails_with({"AWS_WEB_IDENTITY_TOKEN_FILE": "/nonexistent", "AWS_ROLE_ARN": ROLE}, "No such file or directory")
+        self.fails_with({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://10.0.0.1/credentials"},
+                        "plain http to 10.0.0.1, which is not this machine")
+        metadata = self._serve(aws.Metadata(self.keys))
+        metadata.authorization = "another"
+        self.fails_with({"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{metadata.url}/v1/credentials"},
+                        "the container's credential endpoint (AWS_CONTAINER_CREDENTIALS_FULL_URI): answered with status 401")
+        config = self.write("config", f"[profile f]\nrole_arn = {ROLE}/forbidden\nsource_profile = u\n"
+                            f"[profile u]\n{self.keys.profile()}[profile p]\ncredential_process = exit 7\n")
+        self.fails_with({"AWS_CONFIG_FILE": config}, "AccessDenied: the user is not authorized to perform: sts:AssumeRole",
+                        aws_profile="f")
+        self.fails_with({"AWS_CONFIG_FILE": config}, 'AWS profile p, credential_process: /bin/sh: it ended with exit code 7',
+                        aws_profile="p")
+
+    def test_a_wrong_secret_is_refused_by_the_service(self):
+        """The positive control of the signature check."""
+        wrong = self.keys.environment() | {"AWS_SECRET_ACCESS_KEY": secrets.make("a wrong AWS secret")}
+        self.fails_with(wrong, "InvalidSignatureException")
+        self.assertEqual(self.cloud.flaws, ["the signature does not match"])
+        self.cloud.flaws.clear()
+
+
+class PublicRegistryTest(EcrCase):
+    def setUp(self):
+        super().setUp()
+        self.registry = self.make_ecr(aws.EcrPublic, self.authority.server("public"))
+
+    def table(self, **more) -> dict:
+        return super().table(name="public.ecr.aws") | more
+
+    def test_everything_by_its_own_token(self):
+        proxy = self.start(self.keys.environment())
+        self.pull_everything(proxy.client(), "team/hut", self.hut)
+        self.assertEqual(self.cloud.signers, ["the user"])
+        self.assertEqual({r.header("Authorization").split()[0] for r in self.registry.seen()}, {"Bearer"})
+
+    def test_a_head_of_a_blob_is_answered_though_it_refuses_every_one(self):
+        proxy = self.start(self.keys.environment())
+        blob = self.hut.layers[0]
+        reply = proxy.client().head(f"/v2/team/hut/blobs/{blob.digest}")
+        self.assertEqual((reply.status, reply.header("Content-Length")), (200, str(blob.size)))
+
+    def test_a_400_without_a_challenge_is_a_token_that_has_ended(self):
+        self.cloud.token_lifetime = 8.0
+        proxy = self.start(self.keys.environment())
+        self.assertEqual(self.get_root(proxy).status, 200)
+        time.sleep(1.5)
+        self.cloud.end_all_tokens()
+        self.assertEqual(proxy.client().get("/v2/team/hut/manifests/latest").status, 200)
+        self.assertEqual(len(self.cloud.signers), 2)
+
+
+class SkopeoTest(EcrCase):
+    def test_a_real_client_pulls_cold_and_warm(self):
+        proxy = self.start(self.keys.environment())
+        host = proxy.addresses["data"]
+        for name in ("cold", "warm"):
+            target = self.scratch / name
+            process.run(["skopeo", "copy", "--all", "--src-tls-verify=false", f"docker://{host}/team/hut:latest", f"dir:{target}"])
+            self.assertTrue((target / "manifest.json").exists())
+        fetched = [r.path.rsplit("/", 1)[1] for r in self.registry.seen("GET") if "/blobs/" in r.path]
+        self.assertLessEqual({blob.digest for blob in self.hut.blobs}, set(fetched))
+        self.assertEqual(len(fetched), len(set(fetched)), "each once, cold and warm together")
+        self.assertEqual(self.cloud.signers, ["the user"])
