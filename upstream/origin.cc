@@ -30,9 +30,12 @@ Result<std::unique_ptr<Origin>> make_at(Url base, std::string name, Settings set
   }
   ConnectPolicy policy(base, realms, std::move(networks), settings.proxy);
   auto budget = std::make_unique<TransferBudget>(static_cast<size_t>(std::max(settings.max_connections, 1)));
-  return std::unique_ptr<Origin>(new Origin{std::move(name), std::move(settings), std::move(base),
-                                            std::move(realms), std::move(policy), common.ca, common.metrics,
-                                            std::move(budget), common.logger});
+  Duration patience = settings.connect_timeout + settings.header_timeout;
+  auto breaker = std::make_unique<Breaker>(patience);
+  auto token_breaker = std::make_unique<Breaker>(patience);
+  return std::unique_ptr<Origin>(new Origin{
+      std::move(name), std::move(settings), std::move(base), std::move(realms), std::move(policy), common.ca,
+      common.metrics, std::move(budget), std::move(breaker), std::move(token_breaker), common.logger});
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "upstream/breaker.h"
 #include "upstream/ca_store.h"
 #include "upstream/connect_policy.h"
 #include "upstream/realm_policy.h"
@@ -28,6 +29,8 @@ struct Origin {
   std::shared_ptr<const CaStore> ca;
   UpstreamMetrics metrics;  // the upstream's
   std::unique_ptr<TransferBudget> budget;
+  std::unique_ptr<Breaker> breaker;        // of the url's own host
+  std::unique_ptr<Breaker> token_breaker;  // of its token service
   Logger& logger;
 
   /// What the origins of an upstream have in common.

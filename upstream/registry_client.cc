@@ -82,7 +82,7 @@ RegistryClient::RegistryClient(const Origin& origin, EventLoop& loop, Transport&
     : origin_(origin),
       loop_(loop),
       large_answers_(large_answers),
-      requester_(origin, transport),
+      requester_(origin, loop, transport),
       authorizer_(origin, tokens, credentials) {}
 
 std::string RegistryClient::full_name(const std::string& repository) const {

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "upstream/host_guard.h"
+
 namespace entrepot::upstream {
 namespace {
 
@@ -53,11 +55,16 @@ Task<Result<Answer>> Requester::ask(const Ask& ask, Secret authorization) {
 }
 
 Task<Result<Answer>> Requester::send(const Ask& ask, Url url, Secret authorization) {
+  Breaker* breaker = url.has_same_origin(origin_.base) ? origin_.breaker.get() : nullptr;
+  HostGuard guard(origin_, breaker, loop_, url);
   for (bool is_again = false;; is_again = true) {
+    Status may_go = guard.ask();
+    if (!may_go) co_return entrepot::fail(named(ask, may_go.error()));
     origin_.logger.debug("upstream {}: {} {}", origin_.name, ask.method == Method::get ? "GET" : "HEAD",
                          url.text_without_query());
     std::unique_ptr<Transfer> transfer = transport_.start(request_for(ask, url, authorization, is_again));
     Result<ResponseHead> head = co_await transfer->head();
+    guard.note(head);
     origin_.metrics.count_request(ask.kind, head ? head->status : 0);
     if (head) {
       Answer answer{std::move(transfer), std::move(*head), false};

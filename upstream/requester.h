@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "base/loop/event_loop.h"
 #include "base/result.h"
 #include "base/secret.h"
 #include "base/task/task.h"
@@ -38,10 +39,12 @@ struct Answer {
 /// Sends a request and follows its redirects by hand: at most five, 301, 302, 303, 307 and 308, never from
 /// https to http. Authorization goes to the registry's own origin (scheme, host and port), and is dropped for
 /// good with the first redirect to another. A request whose connection breaks before the first byte of a
-/// response is sent once more, on a fresh connection. One per origin and loop.
+/// response is sent once more, on a fresh connection. While the registry's host does not answer it is left
+/// alone (Breaker). One per origin and loop.
 class Requester {
  public:
-  Requester(const Origin& origin, Transport& transport) : origin_(origin), transport_(transport) {}
+  Requester(const Origin& origin, EventLoop& loop, Transport& transport)
+      : origin_(origin), loop_(loop), transport_(transport) {}
 
   /// Errors: those of the transport; policy_refused for a redirect that is not followed. All name upstream
   /// and object.
@@ -53,6 +56,7 @@ class Requester {
   Error named(const Ask& ask, const Error& error) const;
 
   const Origin& origin_;
+  EventLoop& loop_;
   Transport& transport_;
 };
 

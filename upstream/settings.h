@@ -35,7 +35,9 @@ struct Settings {
   Duration connect_timeout{10'000};
   Duration header_timeout{30'000};  // from the request's end to the head of the final answer, each hop
   Duration tag_ttl{60'000};
-  Duration negative_ttl{5'000};  // of a tag that is not there
+  Duration stale_while_revalidate{0};  // after tag_ttl, given while asking in the background
+  std::optional<Duration> stale_ttl;   // after tag_ttl, given when the upstream fails; nothing = for ever
+  Duration negative_ttl{5'000};        // of a tag that is not there
   int max_connections = 32;
   std::vector<std::string> trusted_realms;  // host[:port]
   std::vector<std::string> allow_private;   // CIDRs

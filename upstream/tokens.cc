@@ -5,6 +5,7 @@
 
 #include "base/loop/call_on.h"
 #include "upstream/body.h"
+#include "upstream/host_guard.h"
 #include "upstream/token_response.h"
 
 namespace entrepot::upstream {
@@ -100,10 +101,17 @@ Task<Result<Token>> TokenKeeper::fetch(const TokenWish& wish) {
       token_url(*realm, wish.service, wish.requested_scope.empty() ? wish.scope : wish.requested_scope);
   if (!url) co_return entrepot::fail(url.error().code, prefix + url.error().message);
 
+  HostGuard guard(origin_, origin_.token_breaker.get(), loop_, *url);
+  Status may_go = guard.ask();
+  if (!may_go) {
+    const Error& pause = may_go.error();
+    co_return entrepot::fail(Error{pause.code, prefix + pause.message, pause.retry_after_seconds});
+  }
   origin_.logger.debug("upstream {}: GET {}", origin_.name, url->text_without_query());
   std::unique_ptr<Transfer> transfer =
       transport_.start(request_for(std::move(*url), std::move(authorization)));
   Result<ResponseHead> head = co_await transfer->head();
+  guard.note(head);
   origin_.metrics.count_request(RequestKind::token, head ? head->status : 0);
   if (!head) co_return entrepot::fail(head.error().code, prefix + head.error().message);
   if (head->status != 200) co_return entrepot::fail(refusal(*head, *realm));

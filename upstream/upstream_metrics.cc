@@ -19,6 +19,9 @@ UpstreamMetrics::UpstreamMetrics(Metrics& metrics, const std::string& upstream)
       overloads(metrics.counter("entrepot_upstream_overloads_total",
                                 "Requests turned away because too many wait for a connection",
                                 {{"upstream", upstream}})),
+      breaker_openings(metrics.counter("entrepot_upstream_breaker_openings_total",
+                                       "How often a host was left alone because it did not answer",
+                                       {{"upstream", upstream}})),
       received_bytes(metrics.counter("entrepot_upstream_received_bytes_total",
                                      "Bytes of bodies that came from upstreams", {{"upstream", upstream}})) {
   for (const char* kind : {"manifest", "blob", "token", "listing"})

@@ -24,6 +24,7 @@ class UpstreamMetrics {
   Counter redirects_refused;
   Counter connections_refused;
   Counter overloads;
+  Counter breaker_openings;
   Counter received_bytes;
 
  private:

@@ -14,6 +14,7 @@ using upstream::Auth;
 using upstream::Settings;
 
 constexpr std::string_view kPerSecond = "/s";
+constexpr std::string_view kUnlimited = "unlimited";
 
 template <class T>
 struct Binding {
@@ -182,6 +183,14 @@ const std::array kUpstream = {
     span_binding<&Settings::connect_timeout>("connect_timeout"),
     span_binding<&Settings::header_timeout>("header_timeout"),
     span_binding<&Settings::tag_ttl>("tag_ttl"),
+    span_binding<&Settings::stale_while_revalidate>("stale_while_revalidate"),
+    Binding<Settings>{"upstream", "stale_ttl",
+                      [](Settings& s, const Value& v) {
+                        if (text_of(v) != kUnlimited) s.stale_ttl = sound(parse_duration(text_of(v)));
+                      },
+                      [](const Settings& s) {
+                        return Value(s.stale_ttl ? format_duration(*s.stale_ttl) : std::string(kUnlimited));
+                      }},
     span_binding<&Settings::negative_ttl>("negative_ttl"),
     Binding<Settings>{
         "upstream", "max_connections",

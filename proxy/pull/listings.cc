@@ -5,6 +5,7 @@
 
 #include "base/disk/run_on_disk.h"
 #include "base/loop/call_on.h"
+#include "proxy/pull/freshness.h"
 #include "proxy/pull/puller.h"
 
 namespace entrepot::pull {
@@ -44,9 +45,17 @@ Task<Result<FoundListing>> Listings::get_here(ListingKey key, std::string client
   std::string text = key.text();
   if (Entry* entry = find(text)) {
     MonotonicTime now = context_.loop.clock().monotonic();
-    MonotonicTime fresh_until = entry->checked_at + ttl_of(key.repository);
-    if (now < fresh_until) co_return FoundListing{entry->listing, Outcome::hit, fresh_until};
-    if (now < entry->leave_alone_until) co_return FoundListing{entry->listing, Outcome::stale, fresh_until};
+    Freshness freshness(context_, key.repository, entry->checked_at);
+    bool is_left_alone = now < entry->leave_alone_until;
+    FoundListing old{entry->listing, Outcome::stale, freshness.fresh_until()};
+    if (freshness.is_fresh(now)) old.outcome = Outcome::hit;
+    if (freshness.is_fresh(now) || (is_left_alone && freshness.may_be_given_on_error(now)))
+      co_return std::move(old);
+    if (!is_left_alone && freshness.may_be_given_meanwhile(now)) {
+      if (!std::exchange(entry->is_refreshing, true))
+        context_.loop.spawn(refresh_meanwhile(std::move(key), std::move(client)));
+      co_return std::move(old);
+    }
   }
   bool is_first = false;
   auto start = [this, &key, &client, &is_first] {
@@ -58,6 +67,13 @@ Task<Result<FoundListing>> Listings::get_here(ListingKey key, std::string client
   co_return std::move(found);
 }
 
+Task<void> Listings::refresh_meanwhile(ListingKey key, std::string client) {
+  std::string text = key.text();
+  auto start = [this, &key, &client] { return refresh(key, client); };
+  co_await flights_.ask(text, std::move(start));
+  if (Entry* entry = find(text)) entry->is_refreshing = false;
+}
+
 Task<Result<FoundListing>> Listings::refresh(ListingKey key, std::string client) {
   std::string text = key.text();
   if (find(text) == nullptr) {
@@ -66,18 +82,20 @@ Task<Result<FoundListing>> Listings::refresh(ListingKey key, std::string client)
   }
   Result<std::shared_ptr<const Listing>> fetched = co_await fetch(key, client);
   MonotonicTime now = context_.loop.clock().monotonic();
-  Duration ttl = ttl_of(key.repository);
   if (fetched) {
     keep(text, *fetched);
-    co_return FoundListing{std::move(*fetched), Outcome::miss, now + ttl};
+    co_return FoundListing{std::move(*fetched), Outcome::miss,
+                           Freshness(context_, key.repository, now).fresh_until()};
   }
   if (!upstream::is_no_answer(fetched.error())) puller_.misses().count(client, now);
   Entry* old = find(text);
   if (old == nullptr || !upstream::is_no_answer(fetched.error())) co_return fail(fetched.error());
+  Freshness freshness(context_, key.repository, old->checked_at);
+  if (!freshness.may_be_given_on_error(now)) co_return fail(fetched.error());
   old->leave_alone_until = now + kLeaveAlone;
   context_.logger.warn("serving a listing of {}/{} stale: {}", key.repository.upstream, key.repository.name,
                        fetched.error().message);
-  co_return FoundListing{old->listing, Outcome::stale, old->checked_at + ttl};
+  co_return FoundListing{old->listing, Outcome::stale, freshness.fresh_until()};
 }
 
 Task<Result<std::shared_ptr<const Listing>>> Listings::fetch(ListingKey key, std::string client) {
@@ -144,11 +162,6 @@ void Listings::keep(const std::string& key, std::shared_ptr<const Listing> listi
     by_key_.erase(entries_.back().key);
     entries_.pop_back();
   }
-}
-
-Duration Listings::ttl_of(const cache::Repository& repository) const {
-  upstream::Registry* registry = context_.upstreams.find(repository.upstream);
-  return registry == nullptr ? Duration::zero() : registry->settings().tag_ttl;
 }
 
 }  // namespace entrepot::pull

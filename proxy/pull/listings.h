@@ -49,16 +49,17 @@ class Listings {
     size_t weight = 0;
     MonotonicTime checked_at;
     MonotonicTime leave_alone_until;  // the upstream has just failed
+    bool is_refreshing = false;       // while it is given
   };
   using Entries = std::list<Entry>;  // most recently used first
 
+  Task<void> refresh_meanwhile(ListingKey key, std::string client);
   Task<Result<FoundListing>> refresh(ListingKey key, std::string client);
   Task<Result<std::shared_ptr<const Listing>>> fetch(ListingKey key, std::string client);
   Task<Result<std::shared_ptr<const Listing>>> fetch_fallback(cache::Repository repository, Digest subject,
                                                               std::string client);
   Entry* find(const std::string& key);
   void keep(const std::string& key, std::shared_ptr<const Listing> listing);
-  Duration ttl_of(const cache::Repository& repository) const;
 
   Context& context_;
   Puller& puller_;

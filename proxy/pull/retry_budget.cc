@@ -30,6 +30,8 @@ int tries_for(Errc code, bool has_head) {
 }  // namespace
 
 std::optional<Duration> RetryBudget::after(const Error& error, bool has_head) {
+  // "Later" is an answer to who has been told nothing yet.
+  if (!has_head && error.retry_after_seconds > 0) return std::nullopt;
   ++failures_;
   if (failures_ >= tries_for(error.code, has_head)) return std::nullopt;
   Duration wait = std::min(kFirstWait * (1 << std::min(failures_ - 1, 10)), kLongestWait);

@@ -11,6 +11,7 @@ namespace entrepot::pull {
 /// How often a fetch that fails is tried again, and after how long: 50 ms, doubling to 2 s. A transfer that
 /// breaks has 12 tries, and 64 KiB of progress give it 12 new ones. What the upstream answers with an error,
 /// or not at all, is soon passed on while no client has been told anything: he may know another way (P9, P8).
+/// At once when it says how long to wait.
 class RetryBudget {
  public:
   /// The fetch has failed: how long to wait before the next try; nothing = give up. `has_head`: clients have

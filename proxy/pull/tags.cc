@@ -7,6 +7,7 @@
 #include "base/loop/call_on.h"
 #include "base/loop/sleep.h"
 #include "proxy/pull/commit.h"
+#include "proxy/pull/freshness.h"
 #include "proxy/pull/puller.h"
 #include "proxy/pull/retry_budget.h"
 
@@ -37,9 +38,15 @@ Task<Result<ResolvedTag>> Tags::resolve_here(TagRequest request) {
   if (entries_.size() >= kMaxEntries) make_room();
   Entry& entry = entries_[key];
   std::optional<ResolvedTag> known = answer_from(entry, request.repository);
-  if (known) co_return *known;
-
   bool is_first = !entry.is_checking;
+  if (known) {
+    if (known->is_to_be_checked && is_first) {
+      entry.is_checking = true;
+      context_.loop.spawn(check(std::move(request)));
+    }
+    co_return *known;
+  }
+
   Completion<Result<ResolvedTag>> done;
   entry.waiters.push_back(&done);
   if (is_first) {
@@ -54,20 +61,23 @@ Task<Result<ResolvedTag>> Tags::resolve_here(TagRequest request) {
 Task<void> Tags::check(TagRequest request) {
   std::string key = request.key();
   Entry& entry = entries_.at(key);  // stays: an entry that is being checked is not dropped
-  Result<ResolvedTag> result = co_await look_up_or_ask(entry, std::move(request));
+  std::optional<ResolvedTag> known;
+  if (!entry.digest) {
+    co_await recall(entry, request);
+    known = answer_from(entry, request.repository);
+    if (known) answer_waiters(entry, *known);
+  }
+  if (!known || known->is_to_be_checked) {
+    Result<ResolvedTag> result = co_await ask(entry, std::move(request));
+    answer_waiters(entry, result);
+  }
   entry.is_checking = false;
-  std::vector<Completion<Result<ResolvedTag>>*> waiters = std::exchange(entry.waiters, {});
-  for (Completion<Result<ResolvedTag>>* waiter : waiters) waiter->complete(result);
   if (!entry.digest) entries_.erase(key);
 }
 
-Task<Result<ResolvedTag>> Tags::look_up_or_ask(Entry& entry, TagRequest request) {
-  if (!entry.digest) {
-    co_await recall(entry, request);
-    std::optional<ResolvedTag> known = answer_from(entry, request.repository);
-    if (known) co_return *known;
-  }
-  co_return co_await ask(entry, std::move(request));
+void Tags::answer_waiters(Entry& entry, const Result<ResolvedTag>& result) {
+  std::vector<Completion<Result<ResolvedTag>>*> waiters = std::exchange(entry.waiters, {});
+  for (Completion<Result<ResolvedTag>>* waiter : waiters) waiter->complete(result);
 }
 
 // What the index knows from an earlier run. Its time is wall time; a clock that was set back makes the tag
@@ -77,11 +87,11 @@ Task<void> Tags::recall(Entry& entry, TagRequest request) {
   Result<std::optional<cache::FoundTag>> found =
       co_await run_on_disk(context_.look_ups, context_.loop, "find tag", std::move(look));
   if (!found || !*found || (*found)->checked_at == kGone) co_return;
-  auto age = context_.loop.clock().wall() - (*found)->checked_at;
-  if (age < WallTime::duration::zero()) age = ttl_of(request.repository);
+  MonotonicTime now = context_.loop.clock().monotonic();
+  MonotonicTime::duration age = context_.loop.clock().wall() - (*found)->checked_at;
+  if (age < age.zero()) age = Freshness(context_, request.repository, now).fresh_until() - now;
   entry.digest = (*found)->digest;
-  entry.checked_at =
-      context_.loop.clock().monotonic() - std::chrono::duration_cast<MonotonicTime::duration>(age);
+  entry.checked_at = now - age;
 }
 
 Task<Result<ResolvedTag>> Tags::ask(Entry& entry, TagRequest request) {
@@ -111,7 +121,7 @@ Task<Result<ResolvedTag>> Tags::ask(Entry& entry, TagRequest request) {
   entry.leave_alone_until = {};
   remember(request, *head->digest);
   co_return ResolvedTag{*entry.digest, is_known ? Outcome::revalidated : Outcome::miss,
-                        entry.checked_at + ttl_of(repository)};
+                        Freshness(context_, repository, entry.checked_at).fresh_until()};
 }
 
 // Where there is no old answer to give, a passing fault is worth another try.
@@ -131,9 +141,13 @@ Task<Result<upstream::ManifestHead>> Tags::ask_head(upstream::Registry& registry
 std::optional<ResolvedTag> Tags::answer_from(const Entry& entry, const cache::Repository& repository) const {
   if (!entry.digest) return std::nullopt;
   MonotonicTime now = context_.loop.clock().monotonic();
-  MonotonicTime fresh_until = entry.checked_at + ttl_of(repository);
-  if (now < fresh_until) return ResolvedTag{*entry.digest, Outcome::hit, fresh_until};
-  if (now < entry.leave_alone_until) return ResolvedTag{*entry.digest, Outcome::stale, fresh_until};
+  Freshness freshness(context_, repository, entry.checked_at);
+  bool is_left_alone = now < entry.leave_alone_until;
+  if (freshness.is_fresh(now)) return ResolvedTag{*entry.digest, Outcome::hit, freshness.fresh_until()};
+  ResolvedTag old{*entry.digest, Outcome::stale, freshness.fresh_until()};
+  if (is_left_alone && freshness.may_be_given_on_error(now)) return old;
+  old.is_to_be_checked = true;
+  if (!is_left_alone && freshness.may_be_given_meanwhile(now)) return old;
   return std::nullopt;
 }
 
@@ -163,13 +177,14 @@ Task<void> Tags::forget(Entry& entry, TagRequest request) {
 
 Result<ResolvedTag> Tags::stale_or_fail(Entry& entry, const cache::Repository& repository,
                                         const Error& error) {
-  if (!entry.digest) return fail(error);
+  MonotonicTime now = context_.loop.clock().monotonic();
+  Freshness freshness(context_, repository, entry.checked_at);
+  if (!entry.digest || !freshness.may_be_given_on_error(now)) return fail(error);
   Duration wait =
       std::clamp(Duration(std::chrono::seconds(error.retry_after_seconds)), kLeaveAlone, kLongestLeaveAlone);
-  MonotonicTime now = context_.loop.clock().monotonic();
   entry.leave_alone_until = now + wait;
   context_.logger.warn("serving {}/{} stale: {}", repository.upstream, repository.name, error.message);
-  return ResolvedTag{*entry.digest, Outcome::stale, entry.checked_at + ttl_of(repository)};
+  return ResolvedTag{*entry.digest, Outcome::stale, freshness.fresh_until()};
 }
 
 void Tags::remember(const TagRequest& request, const Digest& digest) {
@@ -181,11 +196,6 @@ void Tags::remember(const TagRequest& request, const Digest& digest) {
   context_.cache.commit(std::move(commit), [&logger = context_.logger](const Status& status) {
     if (!status) logger.error("could not index a tag: {}", status.error().message);
   });
-}
-
-Duration Tags::ttl_of(const cache::Repository& repository) const {
-  upstream::Registry* registry = context_.upstreams.find(repository.upstream);
-  return registry == nullptr ? Duration::zero() : registry->settings().tag_ttl;
 }
 
 void Tags::make_room() {

@@ -27,12 +27,15 @@ struct ResolvedTag {
   Outcome outcome = Outcome::hit;
   /// When `tag_ttl` ends, or ended (a stale answer).
   MonotonicTime fresh_until = MonotonicTime::max();
+  /// The upstream is being asked meanwhile.
+  bool is_to_be_checked = false;
 };
 
 /// From tag to digest. A tag is answered from memory or the index within `tag_ttl` of its last check; then by
 /// a HEAD upstream, which costs nothing of a rate limit; never by a GET. When the upstream cannot be asked
-/// (down, slow, limiting), the old digest is given, marked stale (P8), and the upstream is left alone for
-/// some seconds. A true 404 or a refusal is passed on, and a true 404 kept for `negative_ttl`.
+/// (down, slow, limiting), the old digest is given for `stale_ttl`, marked stale (P8), and the upstream is
+/// left alone for some seconds; for `stale_while_revalidate` it is given while the upstream is asked. A true
+/// 404 or a refusal is passed on, and a true 404 kept for `negative_ttl`.
 ///
 /// Each tag has a home loop; there one check runs, however many ask.
 class Tags {
@@ -54,7 +57,7 @@ class Tags {
   };
 
   Task<void> check(TagRequest request);
-  Task<Result<ResolvedTag>> look_up_or_ask(Entry& entry, TagRequest request);
+  static void answer_waiters(Entry& entry, const Result<ResolvedTag>& result);
   Task<Result<ResolvedTag>> ask(Entry& entry, TagRequest request);
   Task<void> note_refusal(Entry& entry, TagRequest request, Error error);
   Task<Result<upstream::ManifestHead>> ask_head(upstream::Registry& registry, std::string name,
@@ -64,7 +67,6 @@ class Tags {
   Result<ResolvedTag> stale_or_fail(Entry& entry, const cache::Repository& repository, const Error& error);
   void remember(const TagRequest& request, const Digest& digest);
   Task<void> forget(Entry& entry, TagRequest request);
-  Duration ttl_of(const cache::Repository& repository) const;
   void make_room();
 
   Context& context_;

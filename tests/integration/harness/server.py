@@ -86,11 +86,21 @@ class Server:
 
     def stop(self):
         self._stopping = True
+        self.stop_listening()
+
+    def stop_listening(self):
+        """As if the program had ended: connections are cut off, new ones refused."""
+        _quietly(self._listener.shutdown, socket.SHUT_RDWR)  # wakes who waits in accept
         self._listener.close()
         with self._lock:
             still_open = list(self._open)
         for connection in still_open:
             _quietly(connection.shutdown, socket.SHUT_RDWR)
+
+    def listen_again(self):
+        """On the same port."""
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=512)
+        threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self):
         return self

@@ -128,8 +128,7 @@ TEST(Errors, NameWhatIsNotBuiltYetUnlessItHasItsDefault) {
                           "hooks.prefetch=true", "cache.offline=true", "cache.scrub_rate=0",
                           "upstream.quay.io.docker_config=/a", "upstream.quay.io.access=public",
                           "upstream.quay.io.access=passthrough", "upstream.quay.io.client_certificate=/a",
-                          "upstream.quay.io.client_key=/a", "upstream.quay.io.stale_while_revalidate=1s",
-                          "upstream.quay.io.stale_ttl=1s", "upstream.quay.io.segments=2"})
+                          "upstream.quay.io.client_key=/a", "upstream.quay.io.segments=2"})
     EXPECT_THAT(load_sets({key}).error(), HasSubstr("is not built yet")) << key;
   for (std::string key :
        {"server.tls.certificate=", "hooks.prefetch=false", "cache.offline=false",
