@@ -1,10 +1,12 @@
 """Amazon ECR, private and public: how entrepot gets its token, from every source of AWS credentials, and what it does when
 one fails. Everything over TLS; the stand-ins are in harness/aws.py."""
 
+import contextlib
 import json
+import threading
 import time
 
-from harness import aws, case, process, quirks, secrets, wait
+from harness import aws, case, paths, process, quirks, secrets, wait
 
 ROLE = "arn:aws:iam::123456789012:role/puller"
 
@@ -31,13 +33,18 @@ class EcrCase(case.TestCase):
                 "allow_unauthenticated_private": True, "ecr_region": self.cloud.region, "ecr_endpoint": self.cloud.url,
                 "ca_file": str(self.authority.ca_file), "allow_private": ["127.0.0.0/8"]} | more
 
-    def start(self, environment: dict | None = None, name: str = "entrepot", **more):
+    def start(self, environment: dict | None = None, name: str = "entrepot", drain_timeout: str = "60s", **more):
         """What belongs to AWS goes to our cloud, or to a port where nobody is."""
         cloud = {"AWS_ENDPOINT_URL_STS": self.cloud.url, "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:1"}
-        return self.make_entrepot(self.table(**more), name=name, environment=cloud | (environment or {}))
+        return self.make_entrepot(self.table(**more), name=name, environment=cloud | (environment or {}),
+                                  server__drain_timeout=drain_timeout)
 
     def get_root(self, proxy):
         return proxy.client().get(f"/v2/team/hut/manifests/{self.hut.root.digest}")
+
+    def get_root_quietly(self, proxy):
+        with contextlib.suppress(Exception):
+            self.get_root(proxy)
 
     def write(self, name: str, text: str) -> str:
         path = self.scratch / name
@@ -72,14 +79,14 @@ class PrivateRegistryTest(EcrCase):
         self.assertEqual(self.get_root(proxy).status, 200)
         wait.until(lambda: all(self.cloud.token_state(t) == "expired" for t in self.cloud._tokens), "the token to end")
         self.assertEqual(proxy.client().get(f"/v2/team/hut/manifests/{self.hut.manifest.digest}").status, 200)
-        self.assertEqual(len(self.cloud.signers), 2)
+        self.assertGreaterEqual(len(self.cloud.signers), 2)
 
     def test_a_403_without_a_challenge_is_a_token_that_has_ended(self):
         """Before its time: only the registry knows."""
-        self.cloud.token_lifetime = 8.0
+        self.cloud.token_lifetime = paths.patience(8)
         proxy = self.start(self.keys.environment())
         self.assertEqual(self.get_root(proxy).status, 200)
-        time.sleep(1.5)  # younger than an eighth of its life, it counts as fresh
+        time.sleep(self.cloud.token_lifetime / 8 + 0.5)  # younger than an eighth of its life, it counts as fresh
         self.cloud.end_all_tokens()
         self.assertEqual(proxy.client().get("/v2/team/hut/manifests/latest").status, 200)
         self.assertEqual(len(self.cloud.signers), 2)
@@ -93,11 +100,11 @@ class PrivateRegistryTest(EcrCase):
         self.assertEqual(len(self.cloud.signers), 1)
 
     def test_half_way_it_is_renewed_and_an_outage_of_the_api_is_not_felt(self):
-        self.cloud.token_lifetime = 6.0
+        self.cloud.token_lifetime = paths.patience(6)
         proxy = self.start(self.keys.environment())
         self.assertEqual(self.get_root(proxy).status, 200)
         self.cloud.on("POST", "/", quirks.failing(500))
-        time.sleep(3.8)  # its end is told in fractions of a second, the clock in whole ones
+        time.sleep(self.cloud.token_lifetime / 2 + 0.8)  # its end is told in fractions of a second, the clock in whole ones
         self.assertEqual(proxy.client().get(f"/v2/team/hut/manifests/{self.hut.manifest.digest}").status, 200)
         wait.until(lambda: len(self.cloud.seen("POST")) == 2, "the token to be asked for again")
         for blob in self.hut.blobs[:2]:
@@ -114,6 +121,15 @@ class PrivateRegistryTest(EcrCase):
         self.assertEqual((reply.status, reply.digest), (200, self.hut.root.digest))
         self.assertRegex(reply.cache_status, r"detail=stale")
         self.assertRegex(proxy.log(), r" error .*GetAuthorizationToken of ecr in eu-central-1")
+
+    def test_it_stops_while_aws_says_nothing(self):
+        proxy = self.start(self.keys.environment(), drain_timeout="0s")
+        self.cloud.on("POST", "/", quirks.silence())
+        waiting = threading.Thread(target=lambda: self.get_root_quietly(proxy))
+        waiting.start()
+        self.addCleanup(waiting.join)
+        wait.until(lambda: self.cloud.seen("POST"), "AWS to be asked")
+        proxy.stop()
 
     def test_names_tags_and_errors(self):
         proxy = self.start(self.keys.environment())
@@ -254,10 +270,10 @@ class PublicRegistryTest(EcrCase):
         self.assertEqual((reply.status, reply.header("Content-Length")), (200, str(blob.size)))
 
     def test_a_400_without_a_challenge_is_a_token_that_has_ended(self):
-        self.cloud.token_lifetime = 8.0
+        self.cloud.token_lifetime = paths.patience(8)
         proxy = self.start(self.keys.environment())
         self.assertEqual(self.get_root(proxy).status, 200)
-        time.sleep(1.5)
+        time.sleep(self.cloud.token_lifetime / 8 + 0.5)
         self.cloud.end_all_tokens()
         self.assertEqual(proxy.client().get("/v2/team/hut/manifests/latest").status, 200)
         self.assertEqual(len(self.cloud.signers), 2)

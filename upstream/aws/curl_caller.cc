@@ -134,6 +134,7 @@ class CurlCaller final : public HttpCaller {
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
     curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);  // the end does not wait for a look-up
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
     const std::string proxy = request.is_local ? "" : options_.proxy;
     if (proxy != "env") curl_easy_setopt(easy, CURLOPT_PROXY, proxy.c_str());
