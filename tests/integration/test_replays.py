@@ -207,7 +207,9 @@ class LazySequencesTest(ReplayCase):
         self.assertEqual(reply.status, 206)
         self.assertEqual(parts_of(reply), [(a, b, blob.size, data[a:b + 1]) for a, b in spans])
         self.entrepot.wait_committed([blob.digest])
-        self.assertLessEqual(self.sent(blob), 1.25 * blob.size)
+        # The main stream is given up once, for what lies behind the ranges; what then is in the buffers of its connection
+        # was sent in vain, and is several MiB on loopback.
+        self.assertLessEqual(self.sent(blob), 1.25 * blob.size + 8 * MIB)
 
     def test_containerd_opens_the_end_and_drops_it_early(self):
         blob = self.content.make(64 * MIB, "dropped early")

@@ -10,6 +10,7 @@ namespace entrepot::upstream::aws {
 namespace {
 
 constexpr size_t kMaxReason = 300;
+constexpr time_t kLatest = 7'000'000'000;  // in the year 2191
 
 std::string text_in(const nlohmann::json& object, const char* name) {
   auto found = object.find(name);
@@ -49,7 +50,8 @@ std::optional<WallTime> parse_time(std::string_view text) {
     while (*++rest >= '0' && *rest <= '9') continue;
   std::string_view zone = rest;
   if (zone != "Z" && zone != "+00:00" && zone != "+0000") return std::nullopt;
-  return std::chrono::system_clock::from_time_t(::timegm(&parts));
+  // What is later than a clock of nanoseconds can hold is late enough.
+  return std::chrono::system_clock::from_time_t(std::clamp(::timegm(&parts), time_t{0}, kLatest));
 }
 
 Result<AwsCredentials> parse_credential_json(std::string_view text, std::string source) {

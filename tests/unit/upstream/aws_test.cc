@@ -86,6 +86,7 @@ TEST(Times, AreRead) {
   EXPECT_EQ(parse_time("1970-01-02T00:00:01Z"), WallTime(std::chrono::seconds(86'401)));
   EXPECT_EQ(parse_time("1970-01-02T00:00:01.500Z"), WallTime(std::chrono::seconds(86'401)));
   EXPECT_EQ(parse_time("1970-01-02T00:00:01+00:00"), WallTime(std::chrono::seconds(86'401)));
+  EXPECT_GT(parse_time("9999-12-31T23:59:59Z"), parse_time("2100-01-01T00:00:00Z"));
   for (const char* text : {"", "1970-01-02", "1970-01-02T00:00:01", "1970-01-02T00:00:01+02:00", "soon"})
     EXPECT_FALSE(parse_time(text)) << text;
 }
