@@ -1,4 +1,5 @@
 #include "upstream/curl_exchange.h"
+#include "upstream/curl_cause.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -230,13 +231,13 @@ Error CurlExchange::error(Errc code, std::string_view cause) const {
 // A connection that broke when the request was on its way. libcurl gives the same code to a chunked body that
 // makes no sense, and no other way to tell than its message.
 Error CurlExchange::cut(CURLcode result) const {
-  std::string_view cause = curl_error_[0] != '\0' ? curl_error_ : curl_easy_strerror(result);
+  std::string_view cause = curl_cause(result, curl_error_);
   bool is_nonsense = cause.find("chunked-encoding") != std::string_view::npos;
   return error(is_nonsense ? Errc::upstream_failed : Errc::upstream_cut, cause);
 }
 
 Error CurlExchange::error_of(CURLcode result) const {
-  std::string_view cause = curl_error_[0] != '\0' ? curl_error_ : curl_easy_strerror(result);
+  std::string_view cause = curl_cause(result, curl_error_);
   if (was_refused_ && result == CURLE_COULDNT_CONNECT)
     return error(Errc::policy_refused, "the address is private and not allowed");
   switch (result) {

@@ -22,24 +22,16 @@ std::optional<std::string> from_environment(const char* name) {
   return std::string(value);
 }
 
-bool is_ecr_public(const std::string& host) {
-  return host == "public.ecr.aws" || host == "ecr-public.aws.com";
-}
-
 Result<aws::Endpoint> api_of(const Settings& settings) {
   Result<Url> url = Url::parse(settings.url);
   std::optional<aws::EcrHost> host = url ? aws::EcrHost::parse(url->host()) : std::nullopt;
-  aws::Endpoint api{"", "", "ecr"};
-  if (host)
+  // Behind another host name the operator says where the API is, and in which region.
+  aws::Endpoint api{"", settings.ecr_region, settings.name == "public.ecr.aws" ? "ecr-public" : "ecr"};
+  if (host) {
+    if (!settings.ecr_region.empty()) host->region = settings.ecr_region;
     api = aws::ecr_api(*host);
-  else if (settings.name == "public.ecr.aws" || (url && is_ecr_public(url->host())))
+  } else if (url && aws::is_ecr_public(url->host())) {
     api = aws::ecr_public_api();
-  if (!settings.ecr_region.empty() && api.service != "ecr-public") {
-    api.region = settings.ecr_region;
-    if (host) {
-      host->region = settings.ecr_region;
-      api = aws::ecr_api(*host);
-    }
   }
   if (!settings.ecr_endpoint.empty()) api.url = settings.ecr_endpoint;
   if (api.region.empty())

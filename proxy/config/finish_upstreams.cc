@@ -42,6 +42,7 @@ class UpstreamCheck {
     }
     if (out.url.empty() && aws::EcrHost::parse(draft_.name)) out.url = "https://" + draft_.name;
     place_ = place_of(out);
+    // By the host that will see the token: what the upstream is called says nothing about that.
     bool needs_ecr = place_ != Place::elsewhere && out.username.empty() && out.access == Access::shared;
     if (out.auth == Auth::automatic && needs_ecr) out.auth = Auth::ecr;
     check(out);
@@ -54,8 +55,7 @@ class UpstreamCheck {
   static Place place_of(const Settings& settings) {
     tl::expected<BaseUrl, std::string> url = parse_base_url(settings.url);
     if (url && aws::EcrHost::parse(url->host)) return Place::ecr;
-    bool is_public = settings.name == "public.ecr.aws" || (url && url->host == "public.ecr.aws");
-    return is_public ? Place::ecr_public : Place::elsewhere;
+    return url && aws::is_ecr_public(url->host) ? Place::ecr_public : Place::elsewhere;
   }
 
   void check(const Settings& settings) {

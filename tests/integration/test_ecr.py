@@ -241,6 +241,17 @@ class SourcesTest(EcrCase):
         self.fails_with({"AWS_CONFIG_FILE": config}, 'AWS profile p, credential_process: /bin/sh: it ended with exit code 7',
                         aws_profile="p")
 
+    def test_what_fails_shows_no_secret(self):
+        """The path of a container's endpoint entitles to its role; a proxy's URL may hold a password. That no canary is in
+        the log is checked when entrepot ends."""
+        metadata = self._serve(aws.Metadata(self.keys))
+        metadata.on("*", "/", quirks.hang_up())
+        path = secrets.make("path of the container's endpoint")
+        self.fails_with({"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{metadata.url}/v2/credentials/{path}"}, metadata.url)
+        proxy_url = f"http://me:{secrets.make('proxy password')}@127.0.0.1:80a"
+        environment = self.keys.environment() | {"HTTPS_PROXY": proxy_url, "https_proxy": proxy_url}
+        self.fails_with(environment, "the proxy's URL is unusable", proxy="env")
+
     def test_a_wrong_secret_is_refused_by_the_service(self):
         """The positive control of the signature check."""
         wrong = self.keys.environment() | {"AWS_SECRET_ACCESS_KEY": secrets.make("a wrong AWS secret")}
@@ -255,7 +266,7 @@ class PublicRegistryTest(EcrCase):
         self.registry = self.make_ecr(aws.EcrPublic, self.authority.server("public"))
 
     def table(self, **more) -> dict:
-        return super().table(name="public.ecr.aws") | more
+        return super().table(name="public.ecr.aws", ecr_region="us-east-1") | more
 
     def test_everything_by_its_own_token(self):
         proxy = self.start(self.keys.environment())

@@ -121,6 +121,15 @@ class PrivateTest(case.TestCase):
             with self.subTest(name), self.assertRaisesRegex(AssertionError, f"ended with 1:(?s:.)*{name}"):
                 self.make_entrepot(self.hub("http://127.0.0.1:9", **credential, **more), name=f"refused-{name}")
 
+    def test_a_proxys_password_is_not_shown_when_its_url_is_unusable(self):
+        password = secrets.make("proxy password")
+        environment = {"HTTP_PROXY": "", "http_proxy": f"http://me:{password}@127.0.0.1:80a"}
+        proxy = self.make_entrepot(self.hub(self.make_upstream().url, proxy="env"), environment=environment)
+        reply = proxy.client().get("/v2/library/hut/manifests/latest")
+        self.assertEqual(reply.status, 502)
+        self.assertNotIn(password, reply.body.decode())
+        self.assertIn("the proxy's URL is unusable", proxy.log())
+
     def test_check_config_masks_secrets(self):
         configuration = self.scratch / "shown.toml"
         configuration.write_text(entrepot.to_toml([self.shared("http://127.0.0.1:9")]))

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "upstream/aws/http_caller.h"
+#include "upstream/curl_cause.h"
 
 namespace entrepot::upstream::aws {
 namespace {
@@ -94,10 +95,8 @@ class CurlCaller final : public HttpCaller {
     curl_easy_setopt(easy.get(), CURLOPT_ERRORBUFFER, text);
     CURLcode code = curl_easy_perform(easy.get());
     if (code != CURLE_OK) {
-      std::string cause = received.is_too_large ? "the answer is too large"
-                          : text[0] != '\0'     ? text
-                                                : curl_easy_strerror(code);
-      return fail(code_of(code), shown(request.url) + ": " + cause);
+      std::string cause(received.is_too_large ? "the answer is too large" : curl_cause(code, text));
+      return fail(code_of(code), shown(request) + ": " + cause);
     }
     long status = 0;
     curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
@@ -105,7 +104,11 @@ class CurlCaller final : public HttpCaller {
   }
 
  private:
-  static std::string shown(const std::string& url) { return url.substr(0, url.find('?')); }
+  // The path of a container's endpoint is what entitles to its role.
+  static std::string shown(const HttpRequest& request) {
+    size_t host = request.url.find("://") + 3;
+    return request.url.substr(0, request.url.find_first_of(request.is_local ? "/?" : "?", host));
+  }
 
   // libcurl signs what it sends: `host`, `x-amz-date` and the headers that are given to it.
   static bool sign(CURL* easy, Lines& lines, const Signature& signature) {

@@ -66,9 +66,13 @@ std::optional<EcrHost> EcrHost::parse(std::string_view host) {
   return found;
 }
 
+bool is_ecr_public(std::string_view host) { return host == "public.ecr.aws" || host == "ecr-public.aws.com"; }
+
 Endpoint ecr_api(const EcrHost& host) {
   const Partition& partition = *find_partition(host.suffix);
-  std::string name = partition.is_dual_stack ? "ecr" : "api.ecr";
+  // The rules of the API's endpoints (AWS SDKs): FIPS of the partitions aws and aws-us-gov has no "api.".
+  bool is_bare = partition.is_dual_stack || (host.is_fips && partition.suffix == "amazonaws.com");
+  std::string name = is_bare ? "ecr" : "api.ecr";
   if (host.is_fips) name += "-fips";
   std::string url = "https://" + name + "." + host.region + "." + std::string(partition.api_suffix);
   return {std::move(url), host.region, "ecr"};

@@ -18,6 +18,9 @@ struct EcrHost {
   static std::optional<EcrHost> parse(std::string_view host);
 };
 
+/// Whether it is public.ecr.aws, or its dual-stack name.
+bool is_ecr_public(std::string_view host);
+
 /// Where an AWS service of a region is reached.
 struct Endpoint {
   std::string url;
@@ -25,7 +28,8 @@ struct Endpoint {
   std::string service;  // what a signature names: "ecr", "ecr-public", "sts"
 };
 
-/// The API that gives out tokens for the registry: api.ecr.<region>.<suffix>.
+/// The API that gives out tokens for the registry: api.ecr.<region>.<suffix>, and what FIPS and dual-stack
+/// make of it.
 Endpoint ecr_api(const EcrHost& host);
 /// That of public.ecr.aws, in its one region.
 Endpoint ecr_public_api();

@@ -42,7 +42,8 @@ class HttpCaller {
  public:
   virtual ~HttpCaller() = default;
   /// upstream_unreachable, upstream_timeout, upstream_failed (more than 1 MiB of answer). Messages name the
-  /// URL without its query. Redirects are answers like any other: nobody here gives one in earnest.
+  /// URL without its query, of a local one the host alone. Redirects are answers like any other: nobody here
+  /// gives one in earnest.
   virtual Result<HttpResponse> call(const HttpRequest& request) = 0;
 };
 

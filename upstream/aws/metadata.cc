@@ -1,13 +1,12 @@
 #include "upstream/aws/metadata.h"
 
 #include <algorithm>
-#include <array>
 #include <string_view>
 #include <utility>
 
 #include "base/read_file.h"
 #include "upstream/aws/credential_document.h"
-#include "upstream/url.h"
+#include "upstream/aws/service_url.h"
 
 namespace entrepot::upstream::aws {
 namespace {
@@ -27,21 +26,18 @@ bool is_set(const Environment& environment, const char* name) {
   return value->starts_with("t");
 }
 
-bool is_of_this_machine(const std::string& host) {
-  constexpr std::array<std::string_view, 4> kHosts = {"169.254.170.2", "169.254.170.23", "[fd00:ec2::23]",
-                                                      "[::1]"};
-  return host == "localhost" || host.starts_with("127.") || std::ranges::find(kHosts, host) != kHosts.end();
-}
-
 // The value of Authorization; empty when there is none.
 Result<Secret> container_token(const Environment& environment) {
-  std::optional<std::string> file = environment("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
-  if (!file) return Secret(environment("AWS_CONTAINER_AUTHORIZATION_TOKEN").value_or(""));
-  Result<std::string> text = read_file(*file, kMaxTokenFile);
-  if (!text) return refused("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: " + text.error().message);
-  Secret token(std::move(*text));
+  std::string name = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
+  Secret token(environment(name.c_str()).value_or(""));
+  if (std::optional<std::string> file = environment("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")) {
+    name = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+    Result<std::string> text = read_file(*file, kMaxTokenFile);
+    if (!text) return refused(name + ": " + text.error().message);
+    token = Secret(std::move(*text));
+  }
   if (token.reveal().find_first_of("\r\n") != std::string_view::npos)
-    return refused("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: " + *file + ": a line break in the token");
+    return refused(name + ": a line break in the token");
   return token;
 }
 
@@ -100,10 +96,8 @@ Result<AwsCredentials> from_container(const Environment& environment, HttpCaller
   std::string name =
       relative ? "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" : "AWS_CONTAINER_CREDENTIALS_FULL_URI";
   std::string text = relative ? "http://169.254.170.2" + *relative : environment(name.c_str()).value_or("");
-  Result<Url> url = Url::parse(text);
-  if (!url) return refused(name + ": " + url.error().message);
-  if (!url->is_https() && !is_of_this_machine(url->host()))
-    return refused(name + ": plain http to " + url->host() + ", which is not this machine");
+  Result<Url> url = parse_service_url(name, text, true);
+  if (!url) return fail(url.error());
   Result<Secret> token = container_token(environment);
   if (!token) return fail(token.error());
   HttpRequest request = local("GET", url->text(), kContainerTimeout);

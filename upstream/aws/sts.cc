@@ -6,6 +6,7 @@
 
 #include "base/read_file.h"
 #include "upstream/aws/credential_document.h"
+#include "upstream/aws/service_url.h"
 
 namespace entrepot::upstream::aws {
 namespace {
@@ -50,14 +51,16 @@ Form form_for(const char* action, const Sts::Role& role) {
 }  // namespace
 
 Sts::Sts(const Environment& environment, HttpCaller& caller, const std::string& region)
-    : caller_(caller), endpoint_(sts_api(region)) {
-  if (std::optional<std::string> url = environment("AWS_ENDPOINT_URL_STS")) endpoint_.url = *url;
-}
+    : environment_(environment), caller_(caller), endpoint_(sts_api(region)) {}
 
 Result<AwsCredentials> Sts::post(Secret form, std::optional<Signature> signature, const std::string& source) {
   HttpRequest request;
   request.method = "POST";
-  request.url = endpoint_.url + (endpoint_.url.ends_with('/') ? "" : "/");
+  request.url = endpoint_.url + "/";
+  if (std::optional<std::string> text = environment_("AWS_ENDPOINT_URL_STS")) {
+    ENTREPOT_TRY_ASSIGN(Url url, parse_service_url("AWS_ENDPOINT_URL_STS", *text, false));
+    request.url = url.text();
+  }
   request.headers.emplace_back(std::string("Content-Type: application/x-www-form-urlencoded"));
   request.body = std::move(form);
   request.signature = std::move(signature);

@@ -9,7 +9,7 @@
 namespace entrepot::upstream::aws {
 
 /// The Security Token Service, API version 2011-06-15. BLOCKING. At the region's own endpoint, or
-/// AWS_ENDPOINT_URL_STS.
+/// AWS_ENDPOINT_URL_STS: never by plain http to another machine.
 class Sts {
  public:
   struct Role {
@@ -19,6 +19,7 @@ class Sts {
     std::string duration_seconds;  // "" = the service's default
   };
 
+  /// `environment` and `caller` outlive this.
   Sts(const Environment& environment, HttpCaller& caller, const std::string& region);
 
   /// AssumeRole, signed with `by`. upstream_refused_credential with STS' own reason.
@@ -29,8 +30,9 @@ class Sts {
  private:
   Result<AwsCredentials> post(Secret form, std::optional<Signature> signature, const std::string& source);
 
+  const Environment& environment_;
   HttpCaller& caller_;
-  Endpoint endpoint_;
+  const Endpoint endpoint_;
 };
 
 }  // namespace entrepot::upstream::aws

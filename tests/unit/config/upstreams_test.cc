@@ -169,6 +169,17 @@ TEST(Ecr, BehindAnotherNameNeedsItsRegionAndEndpoint) {
   EXPECT_TRUE(loaded.is_good()) << loaded.error();
 }
 
+TEST(Ecr, IsWhatTheUrlsHostSaysAndNotTheName) {
+  const std::string shared = "access = \"shared\"\nallow_unauthenticated_private = true\n";
+  Loaded loaded = load_text("[[upstream]]\nname = \"public.ecr.aws\"\n" + shared);
+  ASSERT_TRUE(loaded.is_good()) << loaded.error();
+  EXPECT_EQ(loaded.find("public.ecr.aws")->auth, upstream::Auth::ecr);
+  const std::string elsewhere =
+      "[[upstream]]\nname = \"public.ecr.aws\"\nurl = \"https://harbor.test/ecr\"\n" + shared;
+  EXPECT_THAT(load_text(elsewhere).error(), HasSubstr("access: \"shared\" needs a credential"));
+  EXPECT_THAT(load_text(elsewhere + "auth = \"ecr\"\n").error(), HasSubstr("ecr_endpoint: missing"));
+}
+
 TEST(Ecr, ErrorsNameWhatContradicts) {
   EXPECT_EQ(load_ecr("").error(),
             "2:8: upstream.123456789012.dkr.ecr.eu-central-1.amazonaws.com.access: Amazon ECR answers nobody "

@@ -24,7 +24,9 @@ TEST(EcrHost, AllPartitionsFipsAndDualStackHaveTheirApi) {
   const std::map<std::string, std::string> kApis = {
       {"123456789012.dkr.ecr.us-east-1.amazonaws.com", "https://api.ecr.us-east-1.amazonaws.com"},
       {"123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com",
-       "https://api.ecr-fips.us-gov-west-1.amazonaws.com"},
+       "https://ecr-fips.us-gov-west-1.amazonaws.com"},
+      {"123456789012.dkr.ecr-fips.cn-north-1.amazonaws.com.cn",
+       "https://api.ecr-fips.cn-north-1.amazonaws.com.cn"},
       {"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "https://api.ecr.cn-north-1.amazonaws.com.cn"},
       {"123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu", "https://api.ecr.eusc-de-east-1.amazonaws.eu"},
       {"123456789012.dkr-ecr.us-east-1.on.aws", "https://ecr.us-east-1.api.aws"},
@@ -243,12 +245,29 @@ TEST_F(ChainTest, AFailureNamesItsSource) {
   EXPECT_EQ(found("process"), "error: AWS profile process, credential_process: the answer is no JSON object");
   variables_["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = "http://metadata.example/role";
   EXPECT_THAT(found(), HasSubstr("plain http to metadata.example, which is not this machine"));
+  variables_["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = "http://127.0.0.1.example/role";
+  EXPECT_THAT(found(), HasSubstr("plain http to 127.0.0.1.example, which is not this machine"));
+  EXPECT_TRUE(caller_.calls.empty() || caller_.calls.back().find("example") == std::string::npos);
   variables_["AWS_WEB_IDENTITY_TOKEN_FILE"] = "/nonexistent/token";
   EXPECT_THAT(found(), HasSubstr("without AWS_ROLE_ARN"));
   variables_["AWS_ROLE_ARN"] = "arn:r";
   EXPECT_THAT(found(), HasSubstr("role arn:r by the web identity token in /nonexistent/token"));
   variables_["AWS_ACCESS_KEY_ID"] = "E";
   EXPECT_THAT(found(), HasSubstr("without AWS_SECRET_ACCESS_KEY"));
+}
+
+TEST_F(ChainTest, StsIsNeverAskedByPlainHttpElsewhere) {
+  variables_["AWS_ROLE_ARN"] = "arn:r";
+  variables_["AWS_WEB_IDENTITY_TOKEN_FILE"] = temporary_file("token", "canary");
+  for (const char* url :
+       {"http://sts.example", "http://169.254.170.2", "http://127.0.0.1.example", "sts.example"}) {
+    variables_["AWS_ENDPOINT_URL_STS"] = url;
+    EXPECT_THAT(found(), HasSubstr("AWS_ENDPOINT_URL_STS: ")) << url;
+  }
+  EXPECT_TRUE(caller_.calls.empty());
+  caller_.answers["POST http://127.0.0.1:1/"] = {200, sts_answer("R")};
+  variables_["AWS_ENDPOINT_URL_STS"] = "http://127.0.0.1:1";
+  EXPECT_EQ(found(), "R/s/t");
 }
 
 TEST_F(ChainTest, AnInstanceWithoutV2IsAskedByV1UnlessThatIsForbidden) {
