@@ -12,6 +12,7 @@ namespace entrepot::daemon {
 
 Result<Signals> Signals::block() {
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGCHLD, SIG_DFL);  // inherited as ignored, how a child ended would be lost
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);

@@ -6,32 +6,21 @@
 #include <string_view>
 #include <utility>
 
+#include "upstream/aws/answer_text.h"
+
 namespace entrepot::upstream::aws {
 namespace {
 
 using Json = nlohmann::json;
 
 constexpr size_t kMaxToken = 32 * 1024;
-constexpr size_t kMaxReason = 300;
 constexpr Duration kNormalLifetime = std::chrono::hours(12);
 constexpr Duration kMaxClockSkew = std::chrono::minutes(5);
-
-std::string text_in(const Json& object, const char* name) {
-  auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
 
 // "com.amazon.coral.service#ExpiredTokenException" → "ExpiredTokenException".
 std::string error_type(const Json& answer) {
   std::string type = text_in(answer, "__type");
   return type.substr(type.rfind('#') + 1);
-}
-
-std::string as_reason(std::string text) {
-  std::ranges::replace_if(
-      text, [](char c) { return c >= 0 && c < ' '; }, ' ');
-  if (text.size() > kMaxReason) text.resize(kMaxReason);
-  return text;
 }
 
 Error refusal(const HttpResponse& response, const AwsCredentials& credentials, const std::string& prefix,

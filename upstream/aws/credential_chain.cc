@@ -70,13 +70,18 @@ Result<AwsCredentials> CredentialChain::find() {
   std::optional<std::string> named = options_.profile.empty()
                                          ? either(environment_, "AWS_PROFILE", "AWS_DEFAULT_PROFILE")
                                          : std::optional(options_.profile);
-  if (named || profiles->contains("default")) return from_profile(*profiles, named.value_or("default"), {});
+  std::string profile = named.value_or("default");
+  if (profile != "default" || profiles->contains(profile)) return from_profile(*profiles, profile, {});
+  return from_machine();
+}
+
+Result<AwsCredentials> CredentialChain::from_machine() {
   if (has_container_endpoint(environment_)) return from_container(environment_, caller_);
   Result<AwsCredentials> found = from_instance(environment_, caller_);
   if (found) return found;
   return fail(found.error().code,
               "no AWS credentials: none in the environment (AWS_ACCESS_KEY_ID, AWS_WEB_IDENTITY_TOKEN_FILE, "
-              "AWS_CONTAINER_CREDENTIALS_FULL_URI), no profile, and " +
+              "AWS_CONTAINER_CREDENTIALS_FULL_URI), none in a profile, and " +
                   found.error().message);
 }
 
@@ -138,6 +143,8 @@ Result<AwsCredentials> CredentialChain::base_of(const Profiles& profiles, const 
                    ": single sign-on is not supported; use credential_process = aws configure "
                    "export-credentials --profile " +
                    name);
+  // Only settings, such as a region: what the machine has is meant. Not when this very profile was asked for.
+  if (options_.profile.empty() && path.size() == 1) return from_machine();
   return refused(source +
                  ": holds no credentials (aws_access_key_id, credential_process, or role_arn with "
                  "source_profile, credential_source or web_identity_token_file)");

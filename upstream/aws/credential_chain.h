@@ -21,7 +21,8 @@ namespace entrepot::upstream::aws {
 ///  2. AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
 ///  3. AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN (IRSA)
 ///  4. the profile AWS_PROFILE, AWS_DEFAULT_PROFILE or "default", if there is one: source_profile,
-///     credential_source, web_identity_token_file, static keys, credential_process; with role_arn AssumeRole
+///     credential_source, web_identity_token_file, static keys, credential_process; with role_arn AssumeRole.
+///     One with settings alone leaves it to 5 and 6
 ///  5. the container endpoint (ECS, EKS Pod Identity)
 ///  6. the EC2 instance's metadata
 ///
@@ -39,9 +40,11 @@ class CredentialChain {
   Result<AwsCredentials> get();
   /// They were refused: the next `get` asks their source again.
   void forget() { kept_.reset(); }
+  bool has_kept() const { return kept_.has_value(); }
 
  private:
   Result<AwsCredentials> find();
+  Result<AwsCredentials> from_machine();
   std::optional<Result<AwsCredentials>> from_environment();
   Result<AwsCredentials> from_profile(const Profiles& profiles, const std::string& name,
                                       std::vector<std::string> path);

@@ -6,27 +6,14 @@
 #include <pugixml.hpp>
 #include <utility>
 
+#include "upstream/aws/answer_text.h"
+
 namespace entrepot::upstream::aws {
 namespace {
 
-constexpr size_t kMaxReason = 300;
-constexpr time_t kLatest = 7'000'000'000;  // in the year 2191
-
-std::string text_in(const nlohmann::json& object, const char* name) {
-  auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
 
 bool is_sound(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c > ' ' && c < '\x7f'; });
-}
-
-// What others say goes into our log: short, and in one line.
-std::string as_reason(std::string text) {
-  std::ranges::replace_if(
-      text, [](char c) { return c >= 0 && c < ' '; }, ' ');
-  if (text.size() > kMaxReason) text.resize(kMaxReason);
-  return text;
 }
 
 Result<AwsCredentials> make(std::string id, std::string key, std::string token, std::string_view end,
@@ -51,7 +38,7 @@ std::optional<WallTime> parse_time(std::string_view text) {
   std::string_view zone = rest;
   if (zone != "Z" && zone != "+00:00" && zone != "+0000") return std::nullopt;
   // What is later than a clock of nanoseconds can hold is late enough.
-  return std::chrono::system_clock::from_time_t(std::clamp(::timegm(&parts), time_t{0}, kLatest));
+  return std::chrono::system_clock::from_time_t(std::clamp(::timegm(&parts), time_t{0}, kLatestTime));
 }
 
 Result<AwsCredentials> parse_credential_json(std::string_view text, std::string source) {

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "upstream/aws/answer_text.h"
 #include "upstream/aws/http_caller.h"
 #include "upstream/curl_cause.h"
 
@@ -11,7 +12,6 @@ namespace entrepot::upstream::aws {
 namespace {
 
 constexpr size_t kMaxAnswer = 1024 * 1024;
-constexpr time_t kLatest = 7'000'000'000;  // more nanoseconds than a clock holds begin in 2262
 
 struct FreeEasy {
   void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
@@ -41,7 +41,7 @@ size_t on_header(char* bytes, size_t, size_t count, void* user) {
   std::string line(bytes, count);
   if (line.size() > kDate.size() && ::strncasecmp(line.c_str(), kDate.data(), kDate.size()) == 0) {
     time_t when = curl_getdate(line.c_str() + kDate.size(), nullptr);
-    if (when >= 0 && when <= kLatest) received.date = std::chrono::system_clock::from_time_t(when);
+    if (when >= 0 && when <= kLatestTime) received.date = std::chrono::system_clock::from_time_t(when);
   }
   return count;
 }

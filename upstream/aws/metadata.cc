@@ -45,6 +45,8 @@ Result<Secret> container_token(const Environment& environment) {
 Result<Secret> ask(HttpCaller& caller, const HttpRequest& request, const std::string& source) {
   Result<HttpResponse> response = caller.call(request);
   if (!response) return fail(response.error().code, source + ": " + response.error().message);
+  if (response->status >= 500)
+    return fail(Errc::upstream_failed, source + ": status " + std::to_string(response->status));
   if (response->status != 200)
     return refused(source + ": answered with status " + std::to_string(response->status));
   return std::move(response->body);

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "base/unique_fd.h"
@@ -47,6 +48,7 @@ int spawn(const ProgramRun& run, const Pipe& input, const Pipe& output, pid_t& p
   posix_spawn_file_actions_adddup2(&actions, input.read_end.get(), STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, output.write_end.get(), STDOUT_FILENO);
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);  // libcurl's sockets are inherited
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t all;
@@ -87,17 +89,19 @@ Result<Secret> read_all(const ProgramRun& run, int fd, const std::atomic<bool>& 
 }
 
 // It has closed its output and is about to end, or is to be ended.
-int wait_for_end(pid_t pid, bool is_to_be_killed, Duration patience) {
+std::optional<int> wait_for_end(pid_t pid, bool is_to_be_killed, Duration patience) {
   auto end = std::chrono::steady_clock::now() + patience;
   int status = 0;
   while (!is_to_be_killed && std::chrono::steady_clock::now() < end) {
     pid_t ended = ::waitpid(pid, &status, WNOHANG);
     if (ended == pid) return status;
+    if (ended < 0 && errno != EINTR) return std::nullopt;  // somebody else has waited for it: the pid is not ours
     ::poll(nullptr, 0, 1);
   }
   ::kill(-pid, SIGKILL);
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
-  return status;
+  pid_t ended = 0;
+  while ((ended = ::waitpid(pid, &status, 0)) < 0 && errno == EINTR) continue;
+  return ended == pid ? std::optional(status) : std::nullopt;
 }
 
 }  // namespace
@@ -115,11 +119,12 @@ Result<Secret> run_program(const ProgramRun& run, const std::atomic<bool>& is_st
   input = {};
   output.write_end.reset();
   Result<Secret> text = read_all(run, output.read_end.get(), is_stopped);
-  int status = wait_for_end(pid, !text, std::chrono::seconds(1));
+  std::optional<int> status = wait_for_end(pid, !text, std::chrono::seconds(1));
   if (!text) return text;
-  if (!WIFEXITED(status)) return failed(run, "it was killed");
-  if (WEXITSTATUS(status) != 0)
-    return failed(run, "it ended with exit code " + std::to_string(WEXITSTATUS(status)));
+  if (!status) return failed(run, "how it ended is not known");
+  if (!WIFEXITED(*status)) return failed(run, "it was killed");
+  if (WEXITSTATUS(*status) != 0)
+    return failed(run, "it ended with exit code " + std::to_string(WEXITSTATUS(*status)));
   return text;
 }
 

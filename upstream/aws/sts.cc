@@ -40,6 +40,13 @@ class Form {
   std::string text_;
 };
 
+// Whether it may be well in a moment: a token that has just been rotated is not known everywhere at once.
+Errc code_of(int status, std::string_view reason) {
+  if (status == 429 || reason.starts_with("Throttling")) return Errc::upstream_rate_limited;
+  bool passes = status >= 500 || reason.starts_with("InvalidIdentityToken");
+  return passes ? Errc::upstream_failed : Errc::upstream_refused_credential;
+}
+
 Form form_for(const char* action, const Sts::Role& role) {
   Form form;
   form.add("Action", action).add("Version", "2011-06-15").add("RoleArn", role.arn);
@@ -69,7 +76,7 @@ Result<AwsCredentials> Sts::post(Secret form, std::optional<Signature> signature
   if (response->status == 200) return parse_sts_answer(response->body.reveal(), source);
   std::string reason = sts_refusal(response->body.reveal());
   if (reason.empty()) reason = "STS answered with status " + std::to_string(response->status);
-  return fail(Errc::upstream_refused_credential, source + ": " + reason);
+  return fail(code_of(response->status, reason), source + ": " + reason);
 }
 
 Result<AwsCredentials> Sts::assume(const Role& role, const AwsCredentials& by) {

@@ -213,6 +213,26 @@ TEST_F(ChainTest, TheFirstConfiguredSourceIsTheOne) {
   EXPECT_EQ(found("default"), "P/s");
 }
 
+TEST_F(ChainTest, AProfileOfSettingsAloneLeavesItToTheMachine) {
+  caller_.answers["GET http://169.254.170.2/role"] = {200, R"({"AccessKeyId":"C","SecretAccessKey":"s"})"};
+  variables_["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = "/role";
+  write_config("[default]\nregion = eu-central-1\n[profile r]\nrole_arn = arn:r\n[profile s]\nregion = x\n"
+               "[profile t]\nrole_arn = arn:t\nsource_profile = s\n");
+  EXPECT_EQ(found(), "C/s");
+  variables_["AWS_PROFILE"] = "s";
+  EXPECT_EQ(found(), "C/s");
+  variables_["AWS_PROFILE"] = "r";
+  caller_.answers["POST https://sts.eu-central-1.amazonaws.com/"] = {200, sts_answer("R")};
+  EXPECT_EQ(found(), "R/s/t");
+  EXPECT_THAT(caller_.calls.back(), HasSubstr("signed by C"));
+  variables_["AWS_PROFILE"] = "t";
+  EXPECT_THAT(found(), HasSubstr("AWS profile s: holds no credentials")) << "it was named as the source";
+  EXPECT_THAT(found("s"), HasSubstr("AWS profile s: holds no credentials")) << "it was asked for";
+  variables_["AWS_PROFILE"] = "default";
+  write_config("");
+  EXPECT_EQ(found(), "C/s");
+}
+
 TEST_F(ChainTest, ARoleIsAssumedByWhatItsProfileNames) {
   caller_.answers["POST https://sts.eu-central-1.amazonaws.com/"] = {200, sts_answer("R")};
   write_config(
