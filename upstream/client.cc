@@ -22,8 +22,8 @@ namespace entrepot::upstream {
 
 namespace {
 
-// AWS is asked once in some hours; two upstreams shall not wait for each other.
-constexpr size_t kErrandThreads = 2;
+// AWS is asked once in some hours, by one errand of each upstream. Few upstreams wait for each other.
+constexpr size_t kMostErrandThreads = 4;
 
 }  // namespace
 
@@ -52,14 +52,15 @@ Result<std::unique_ptr<Shared>> Shared::make(std::vector<Settings> settings, Dis
     system_ca = CaStore::empty();
   }
   auto state = std::make_unique<State>(std::move(settings), pool);
-  const Upstream::Common common{*system_ca, clock, logger, metrics, state->is_stopped};
-  bool has_ecr = false;
+  auto at_ecr = static_cast<size_t>(std::ranges::count_if(state->settings, Upstream::is_at_ecr));
+  if (at_ecr > 0)
+    state->errands =
+        std::make_unique<ThreadedDiskPool>(std::min(at_ecr, kMostErrandThreads), logger, metrics);
+  const Upstream::Common common{*system_ca, clock, logger, metrics, state->errands.get(), state->is_stopped};
   for (const Settings& one : state->settings) {
     ENTREPOT_TRY_ASSIGN(std::unique_ptr<Upstream> upstream, Upstream::make(one, common));
-    has_ecr = has_ecr || upstream->ecr != nullptr;
     state->upstreams.push_back(std::move(upstream));
   }
-  if (has_ecr) state->errands = std::make_unique<ThreadedDiskPool>(kErrandThreads, logger, metrics);
   return std::unique_ptr<Shared>(new Shared(std::move(state)));
 }
 
@@ -111,7 +112,7 @@ struct Station {
     for (const auto& origin : upstream.origins) {
       std::unique_ptr<CredentialSource> source;
       if (has_credential(origin->settings) && upstream.ecr)
-        source = std::make_unique<EcrCredential>(*upstream.ecr, *shared.errands, loop);
+        source = std::make_unique<EcrCredential>(*upstream.ecr, loop);
       else
         source = std::make_unique<Credentials>(origin->settings, shared.pool, loop);
       origins.push_back(

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/check.h"
+
 namespace entrepot::upstream {
 
 Result<std::unique_ptr<Upstream>> Upstream::make(Settings settings, const Common& all) {
@@ -19,9 +21,10 @@ Result<std::unique_ptr<Upstream>> Upstream::make(Settings settings, const Common
     upstream->origins.push_back(std::move(mirror));
   }
   upstream->settings = std::move(settings);
-  if (upstream->settings.auth == Auth::ecr && has_credential(upstream->settings)) {
-    ENTREPOT_TRY_ASSIGN(
-        upstream->ecr, EcrTokens::make(upstream->settings, common.ca, all.clock, all.logger, all.is_stopped));
+  if (is_at_ecr(upstream->settings)) {
+    CHECK(all.errands != nullptr);
+    EcrTokens::Surroundings surroundings{all.clock, all.logger, *all.errands, all.is_stopped};
+    ENTREPOT_TRY_ASSIGN(upstream->ecr, EcrTokens::make(upstream->settings, common.ca, surroundings));
   }
   return upstream;
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/disk/disk_pool.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/result.h"
@@ -28,8 +29,13 @@ struct Upstream {
     const Clock& clock;
     Logger& logger;
     Metrics& metrics;
-    const std::atomic<bool>& is_stopped;  // ends what waits for AWS
+    DiskPool* errands;                    // where AWS is waited for; needed for `auth = "ecr"` alone
+    const std::atomic<bool>& is_stopped;  // ends what waits there
   };
+  /// Whether it needs `errands`.
+  static bool is_at_ecr(const Settings& settings) {
+    return settings.auth == Auth::ecr && has_credential(settings);
+  }
   /// BLOCKING (`ca_file`). config_invalid, naming the upstream and the key.
   static Result<std::unique_ptr<Upstream>> make(Settings settings, const Common& common);
 };

@@ -106,10 +106,10 @@ class PrivateRegistryTest(EcrCase):
         self.cloud.on("POST", "/", quirks.failing(500))
         time.sleep(self.cloud.token_lifetime / 2 + 0.8)  # its end is told in fractions of a second, the clock in whole ones
         self.assertEqual(proxy.client().get(f"/v2/team/hut/manifests/{self.hut.manifest.digest}").status, 200)
-        wait.until(lambda: len(self.cloud.seen("POST")) == 2, "the token to be asked for again")
+        wait.until(lambda: len(self.cloud.seen("POST")) == 4, "the token to be asked for again, three times")
         for blob in self.hut.blobs[:2]:
             self.assertEqual(proxy.client().get(f"/v2/team/hut/blobs/{blob.digest}").status, 200)
-        self.assertEqual(len(self.cloud.seen("POST")), 2, "once a minute is enough")
+        self.assertEqual(len(self.cloud.seen("POST")), 4, "once a minute is enough")
 
     def test_what_is_cached_is_served_when_no_token_is_to_be_had(self):
         proxy = self.start(self.keys.environment(), tag_ttl="0s")
@@ -121,6 +121,31 @@ class PrivateRegistryTest(EcrCase):
         self.assertEqual((reply.status, reply.digest), (200, self.hut.root.digest))
         self.assertRegex(reply.cache_status, r"detail=stale")
         self.assertRegex(proxy.log(), r" error .*GetAuthorizationToken of ecr in eu-central-1")
+
+    def test_a_passing_fault_of_aws_is_not_felt(self):
+        self.cloud.on("POST", "/", quirks.failing(500), times=1)
+        self.cloud.on("POST", "/", quirks.hang_up(), times=1)
+        self.assertEqual(self.get_root(self.start(self.keys.environment())).status, 200)
+
+    def test_one_whose_aws_hangs_does_not_keep_another_waiting(self):
+        self.cloud.on("POST", "/", quirks.silence(), times=1)
+        healthy = self._serve(aws.Cloud(tls=self.authority.server("healthy")))
+        keys = healthy.make_keys("the user")
+        registry = self._serve(aws.EcrRegistry(healthy, self.s3, self.content, tls=self.authority.server("other")))
+        registry.tag("team/hut", self.hut)
+        table = self.table(name="other.test", url=registry.url, ecr_endpoint=healthy.url, default=False, aws_profile="other")
+        config = self.write("config", f"[profile other]\n{keys.profile()}")
+        proxy = self.make_entrepot(self.table(), table, environment=self.keys.environment() | {"AWS_CONFIG_FILE": config},
+                                   server__threads=4, server__drain_timeout="0s")
+        waiting = [threading.Thread(target=lambda: self.get_root_quietly(proxy)) for _ in range(8)]
+        for thread in waiting:
+            thread.start()
+            self.addCleanup(thread.join)
+        wait.until(lambda: self.cloud.seen("POST"), "AWS to be asked")
+        reply = proxy.client().get(f"/v2/other.test/team/hut/manifests/{self.hut.root.digest}")
+        self.assertEqual(reply.status, 200)
+        self.assertEqual([r.status for r in self.cloud.seen("POST")], [0], "the other one is still waited for")
+        proxy.stop()
 
     def test_it_stops_while_aws_says_nothing(self):
         proxy = self.start(self.keys.environment(), drain_timeout="0s")

@@ -16,7 +16,8 @@ std::string text_in(const nlohmann::json& object, const char* name) {
 }
 
 std::string as_reason(std::string text) {
-  std::ranges::replace_if(text, [](char c) { return c >= 0 && c < ' '; }, ' ');
+  std::ranges::replace_if(
+      text, [](char c) { return c >= 0 && c < ' '; }, ' ');
   if (text.size() > kMaxReason) text.resize(kMaxReason);
   return text;
 }

@@ -11,7 +11,6 @@
 namespace entrepot::upstream::aws {
 namespace {
 
-
 bool is_sound(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c > ' ' && c < '\x7f'; });
 }

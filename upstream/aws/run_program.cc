@@ -95,7 +95,8 @@ std::optional<int> wait_for_end(pid_t pid, bool is_to_be_killed, Duration patien
   while (!is_to_be_killed && std::chrono::steady_clock::now() < end) {
     pid_t ended = ::waitpid(pid, &status, WNOHANG);
     if (ended == pid) return status;
-    if (ended < 0 && errno != EINTR) return std::nullopt;  // somebody else has waited for it: the pid is not ours
+    if (ended < 0 && errno != EINTR)
+      return std::nullopt;  // somebody else has waited for it: the pid is not ours
     ::poll(nullptr, 0, 1);
   }
   ::kill(-pid, SIGKILL);

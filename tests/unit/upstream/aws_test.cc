@@ -216,8 +216,9 @@ TEST_F(ChainTest, TheFirstConfiguredSourceIsTheOne) {
 TEST_F(ChainTest, AProfileOfSettingsAloneLeavesItToTheMachine) {
   caller_.answers["GET http://169.254.170.2/role"] = {200, R"({"AccessKeyId":"C","SecretAccessKey":"s"})"};
   variables_["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = "/role";
-  write_config("[default]\nregion = eu-central-1\n[profile r]\nrole_arn = arn:r\n[profile s]\nregion = x\n"
-               "[profile t]\nrole_arn = arn:t\nsource_profile = s\n");
+  write_config(
+      "[default]\nregion = eu-central-1\n[profile r]\nrole_arn = arn:r\n[profile s]\nregion = x\n"
+      "[profile t]\nrole_arn = arn:t\nsource_profile = s\n");
   EXPECT_EQ(found(), "C/s");
   variables_["AWS_PROFILE"] = "s";
   EXPECT_EQ(found(), "C/s");

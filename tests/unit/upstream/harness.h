@@ -39,7 +39,7 @@ class Harness {
   ShiftedClock& clock() { return clock_; }
   Metrics& metrics() { return metrics_; }
   /// For upstreams that a test makes by itself.
-  Upstream::Common common() { return {CaStore::empty(), clock_, *logger_, metrics_, is_stopped_}; }
+  Upstream::Common common() { return {CaStore::empty(), clock_, *logger_, metrics_, nullptr, is_stopped_}; }
   Logger& logger() { return *logger_; }
   DiskPool& pool() { return *pool_; }
   Registry& registry(size_t loop = 0, std::string_view name = "up.test") {
