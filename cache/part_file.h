@@ -56,6 +56,7 @@ class PartFile final : public Part {
   Status compare(std::string_view bytes);
   Status write(uint64_t at, std::string_view bytes);
   void flush_along();
+  void show_hole();
   /// How far the file holds bytes of the blob.
   uint64_t content() const { return written_.prefix(); }
 

@@ -75,6 +75,26 @@ TEST_F(Resume, AnotherRunGoesOnBeforeTheLastBlock) {
   }
 }
 
+// What lies in one block with bytes of the blob looks like some.
+TEST_F(Resume, AHoleWithinABlockIsNotAdoptedEither) {
+  OpenCache cache(directory());
+  for (bool is_left : {true, false}) {
+    auto part = cache->open_part(digest_, kSize).value();
+    ASSERT_TRUE(part->append(slice(0, 154'184)));
+    ASSERT_TRUE(part->write_ahead(155'648, slice(155'648, 250'000)));
+    if (is_left) part->leave();
+    part.reset();
+    cache.reopen();
+    part = cache->open_part(digest_, kSize).value();
+    EXPECT_LE(part->found(), 154'184u);
+    EXPECT_GE(part->found(), 154'184u - 4096);
+    ASSERT_TRUE(part->absorb(kSize));
+    ASSERT_TRUE(part->append(slice(part->size(), kSize)));
+    EXPECT_TRUE(part->verify());
+    part->discard();
+  }
+}
+
 TEST_F(Resume, ContentBehindAHoleIsNotAdopted) {
   OpenCache cache(directory());
   leave(cache, 40'960);
