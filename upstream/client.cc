@@ -13,6 +13,7 @@
 #include "upstream/ecr_tokens.h"
 #include "upstream/look_up_pool.h"
 #include "upstream/mirrored_registry.h"
+#include "upstream/public_client.h"
 #include "upstream/registry_client.h"
 #include "upstream/resolver.h"
 #include "upstream/tokens.h"
@@ -108,21 +109,28 @@ struct OriginStation {
 struct Station {
   Station(const Upstream& upstream, Shared::State& shared, EventLoop& loop, Resolver& resolver,
           Slots& large_answers) {
-    std::vector<RegistryClient*> clients;
-    for (const auto& origin : upstream.origins) {
+    std::vector<OriginClient*> clients;
+    auto add = [&](const Origin& origin) {
       std::unique_ptr<CredentialSource> source;
-      if (has_credential(origin->settings) && upstream.ecr)
+      if (has_credential(origin.settings) && upstream.ecr)
         source = std::make_unique<EcrCredential>(*upstream.ecr, loop);
       else
-        source = std::make_unique<Credentials>(origin->settings, shared.pool, loop);
+        source = std::make_unique<Credentials>(origin.settings, shared.pool, loop);
       origins.push_back(
-          std::make_unique<OriginStation>(*origin, loop, std::move(source), resolver, large_answers));
-      clients.push_back(&origins.back()->client);
+          std::make_unique<OriginStation>(origin, loop, std::move(source), resolver, large_answers));
+      return &origins.back()->client;
+    };
+    for (const auto& origin : upstream.origins) clients.push_back(add(*origin));
+    if (upstream.anonymous) {
+      OriginClient& anonymous = *add(*upstream.anonymous);
+      clients.front() =
+          &open.emplace(*upstream.origins.front(), loop, *clients.front(), anonymous, *upstream.proven);
     }
     registry.emplace(upstream, std::move(clients));
   }
 
-  std::vector<std::unique_ptr<OriginStation>> origins;
+  std::vector<std::unique_ptr<OriginStation>> origins;  // the upstream's, then the one without credential
+  std::optional<PublicClient> open;                     // of `access = "public"`
   std::optional<MirroredRegistry> registry;
 };
 

@@ -2,8 +2,8 @@
 
 #include <vector>
 
+#include "upstream/origin_client.h"
 #include "upstream/registry.h"
-#include "upstream/registry_client.h"
 #include "upstream/upstream.h"
 
 namespace entrepot::upstream {
@@ -16,7 +16,7 @@ namespace entrepot::upstream {
 class MirroredRegistry final : public Registry {
  public:
   /// `clients[i]` asks `upstream.origins[i]`, and outlives this.
-  MirroredRegistry(const Upstream& upstream, std::vector<RegistryClient*> clients);
+  MirroredRegistry(const Upstream& upstream, std::vector<OriginClient*> clients);
 
   const Settings& settings() const override { return upstream_.settings; }
   size_t origins() const override { return clients_.size(); }
@@ -28,10 +28,10 @@ class MirroredRegistry final : public Registry {
   Task<Result<ListingPage>> list(ListingRequest request) override;
 
  private:
-  RegistryClient& client(size_t origin) const;
+  OriginClient& client(size_t origin) const;
 
   const Upstream& upstream_;
-  const std::vector<RegistryClient*> clients_;
+  const std::vector<OriginClient*> clients_;
 };
 
 }  // namespace entrepot::upstream

@@ -13,6 +13,15 @@ Result<Url> parse_base(const Settings& settings, std::string_view key) {
   return base;
 }
 
+// The credential is the url's alone: here there is none that could be sent, whoever asks for it.
+void forget_credential(Settings& settings) {
+  settings.auth = Auth::anonymous;
+  settings.access = Access::anonymous;
+  settings.username.clear();
+  settings.password_file.clear();
+  settings.password_env.clear();
+}
+
 Result<std::unique_ptr<Origin>> make_at(Url base, std::string name, Settings settings,
                                         const Origin::Common& common) {
   while (settings.url.ends_with('/')) settings.url.pop_back();
@@ -29,10 +38,10 @@ Result<std::unique_ptr<Origin>> make_at(Url base, std::string name, Settings set
     networks.push_back(*network);
   }
   ConnectPolicy policy(base, realms, std::move(networks), settings.proxy);
-  auto budget = std::make_unique<TransferBudget>(static_cast<size_t>(std::max(settings.max_connections, 1)));
+  auto budget = std::make_shared<TransferBudget>(static_cast<size_t>(std::max(settings.max_connections, 1)));
   Duration patience = settings.connect_timeout + settings.header_timeout;
-  auto breaker = std::make_unique<Breaker>(patience);
-  auto token_breaker = std::make_unique<Breaker>(patience);
+  auto breaker = std::make_shared<Breaker>(patience);
+  auto token_breaker = std::make_shared<Breaker>(patience);
   return std::unique_ptr<Origin>(new Origin{
       std::move(name), std::move(settings), std::move(base), std::move(realms), std::move(policy), common.ca,
       common.metrics, std::move(budget), std::move(breaker), std::move(token_breaker), common.logger});
@@ -54,15 +63,23 @@ Result<std::unique_ptr<Origin>> Origin::make(Settings settings, const Common& co
 Result<std::unique_ptr<Origin>> Origin::make_mirror(Settings settings, std::string url,
                                                     const Common& common) {
   settings.url = std::move(url);
-  // The credential is the url's alone: here there is none that could be sent, whoever asks for it.
-  settings.auth = Auth::anonymous;
-  settings.access = Access::anonymous;
-  settings.username.clear();
-  settings.password_file.clear();
-  settings.password_env.clear();
+  forget_credential(settings);
   ENTREPOT_TRY_ASSIGN(Url base, parse_base(settings, "mirrors"));
   std::string name = settings.name + " (" + base.authority() + ")";
   return make_at(std::move(base), std::move(name), std::move(settings), common);
+}
+
+Result<std::unique_ptr<Origin>> Origin::make_anonymous(const Origin& own, const Common& common) {
+  Settings settings = own.settings;
+  forget_credential(settings);
+  ENTREPOT_TRY_ASSIGN(Url base, parse_base(settings, "url"));
+  std::string name = settings.name + " (without the credential)";
+  ENTREPOT_TRY_ASSIGN(std::unique_ptr<Origin> origin,
+                      make_at(std::move(base), std::move(name), std::move(settings), common));
+  origin->budget = own.budget;
+  origin->breaker = own.breaker;
+  origin->token_breaker = own.token_breaker;
+  return origin;
 }
 
 }  // namespace entrepot::upstream

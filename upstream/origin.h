@@ -27,10 +27,10 @@ struct Origin {
   std::vector<TrustedRealm> trusted_realms;
   ConnectPolicy connect_policy;
   std::shared_ptr<const CaStore> ca;
-  UpstreamMetrics metrics;  // the upstream's
-  std::unique_ptr<TransferBudget> budget;
-  std::unique_ptr<Breaker> breaker;        // of the url's own host
-  std::unique_ptr<Breaker> token_breaker;  // of its token service
+  UpstreamMetrics metrics;                 // the upstream's
+  std::shared_ptr<TransferBudget> budget;  // of the url's host, also without a credential
+  std::shared_ptr<Breaker> breaker;        // of the url's own host
+  std::shared_ptr<Breaker> token_breaker;  // of its token service
   Logger& logger;
 
   /// What the origins of an upstream have in common.
@@ -44,6 +44,8 @@ struct Origin {
   /// At `url`, one of `settings.mirrors`; errors alike.
   static Result<std::unique_ptr<Origin>> make_mirror(Settings settings, std::string url,
                                                      const Common& common);
+  /// The same place as `own`, asked without the credential. Shares what belongs to the host.
+  static Result<std::unique_ptr<Origin>> make_anonymous(const Origin& own, const Common& common);
 };
 
 /// config_invalid: "upstream <name>: <key>: <cause>".

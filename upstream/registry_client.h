@@ -6,6 +6,7 @@
 #include "base/loop/event_loop.h"
 #include "upstream/authorizer.h"
 #include "upstream/origin.h"
+#include "upstream/origin_client.h"
 #include "upstream/registry.h"
 #include "upstream/requester.h"
 
@@ -13,17 +14,16 @@ namespace entrepot::upstream {
 
 /// One origin as a Registry has it: what to ask over a Transport, with which pass, and what the answers mean.
 /// One per origin and loop; its functions are Registry's, for this origin alone.
-class RegistryClient {
+class RegistryClient final : public OriginClient {
  public:
   RegistryClient(const Origin& origin, EventLoop& loop, Transport& transport, Tokens& tokens,
                  CredentialSource& credentials, Slots& large_answers);
 
-  Task<Result<ManifestHead>> head_manifest(std::string repository, Reference reference);
-  Task<Result<ManifestBody>> get_manifest(std::string repository, Reference reference);
-  Task<Result<BlobHead>> head_blob(std::string repository, Digest digest);
-  /// `request.origin` says nothing here.
-  Task<Result<std::unique_ptr<BlobBody>>> get_blob(BlobRequest request);
-  Task<Result<ListingPage>> list(ListingRequest request);
+  Task<Result<ManifestHead>> head_manifest(std::string repository, Reference reference) override;
+  Task<Result<ManifestBody>> get_manifest(std::string repository, Reference reference) override;
+  Task<Result<BlobHead>> head_blob(std::string repository, Digest digest) override;
+  Task<Result<std::unique_ptr<BlobBody>>> get_blob(BlobRequest request) override;
+  Task<Result<ListingPage>> list(ListingRequest request) override;
 
  private:
   Ask manifest_ask(Method method, const std::string& repository, const Reference& reference) const;

@@ -10,7 +10,8 @@
 namespace entrepot::upstream {
 
 /// Who may see what is fetched, and with which credential it is fetched (docs: "access" of an upstream).
-enum class Access { anonymous, shared };  // public and passthrough come with access control
+/// `open` is written "public".
+enum class Access { anonymous, open, shared };  // passthrough comes with access control
 enum class Auth { automatic, anonymous, basic, ecr };
 
 /// One configured registry, as the configuration gave it, checked. Immutable, shared by all loops.

@@ -16,6 +16,10 @@ Result<std::unique_ptr<Upstream>> Upstream::make(Settings settings, const Common
   auto upstream = std::make_unique<Upstream>();
   ENTREPOT_TRY_ASSIGN(std::unique_ptr<Origin> origin, Origin::make(settings, common));
   upstream->origins.push_back(std::move(origin));
+  if (settings.access == Access::open) {
+    ENTREPOT_TRY_ASSIGN(upstream->anonymous, Origin::make_anonymous(*upstream->origins.front(), common));
+    upstream->proven = std::make_unique<PublicRepositories>();
+  }
   for (const std::string& url : settings.mirrors) {
     ENTREPOT_TRY_ASSIGN(std::unique_ptr<Origin> mirror, Origin::make_mirror(settings, url, common));
     upstream->origins.push_back(std::move(mirror));

@@ -12,6 +12,7 @@
 #include "upstream/ca_store.h"
 #include "upstream/ecr_tokens.h"
 #include "upstream/origin.h"
+#include "upstream/public_repositories.h"
 #include "upstream/settings.h"
 
 namespace entrepot::upstream {
@@ -21,6 +22,8 @@ namespace entrepot::upstream {
 struct Upstream {
   Settings settings;
   std::vector<std::unique_ptr<Origin>> origins;  // the url, then the mirrors
+  std::unique_ptr<Origin> anonymous;             // of `access = "public"`: the url without the credential
+  std::unique_ptr<PublicRepositories> proven;    // of the same
   std::unique_ptr<EcrTokens> ecr;                // of `auth = "ecr"`
 
   /// What all upstreams of the process have in common.

@@ -69,9 +69,9 @@ uint64_t rate_of(std::string_view text) {
 constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warn", "error"};
 constexpr std::array<std::string_view, 2> kFormats = {"text", "json"};
 constexpr std::array<std::string_view, 4> kAuths = {"auto", "anonymous", "basic", "ecr"};
-constexpr std::array<std::string_view, 2> kAccesses = {"anonymous", "shared"};
+constexpr std::array<std::string_view, 3> kAccesses = {"anonymous", "public", "shared"};
 static_assert(static_cast<int>(LogLevel::error) == 3 && static_cast<int>(LogFormat::json) == 1);
-static_assert(static_cast<int>(Auth::ecr) == 3 && static_cast<int>(Access::shared) == 1);
+static_assert(static_cast<int>(Auth::ecr) == 3 && static_cast<int>(Access::shared) == 2);
 
 template <class E, size_t N>
 E enumerator(const std::array<std::string_view, N>& names, const Value& value) {

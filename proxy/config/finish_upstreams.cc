@@ -43,7 +43,7 @@ class UpstreamCheck {
     if (out.url.empty() && aws::EcrHost::parse(draft_.name)) out.url = "https://" + draft_.name;
     place_ = place_of(out);
     // By the host that will see the token: what the upstream is called says nothing about that.
-    bool needs_ecr = place_ != Place::elsewhere && out.username.empty() && out.access == Access::shared;
+    bool needs_ecr = place_ != Place::elsewhere && out.username.empty() && out.access != Access::anonymous;
     if (out.auth == Auth::automatic && needs_ecr) out.auth = Auth::ecr;
     check(out);
     return out;
@@ -115,15 +115,20 @@ class UpstreamCheck {
     if (settings.access == Access::anonymous && has_username)
       say("username",
           "contradicts access = \"anonymous\", which sends no credential; set access = \"shared\"");
-    if (settings.access != Access::shared) return;
-    if (!is_spelt_out)
+    if (settings.access == Access::anonymous) return;
+    bool is_shared = settings.access == Access::shared;
+    if (is_shared && !is_spelt_out)
       say("access",
           "\"shared\" needs client authentication, which is not built yet; without it anyone who reaches "
           "entrepot may "
           "read what this credential can: accept that with allow_unauthenticated_private = true");
     if (!has_username && settings.auth != Auth::ecr)
       say("access",
-          "\"shared\" needs a credential: username with password_file or password_env, or auth = \"ecr\"");
+          fmt::format("\"{}\" needs a credential: username with password_file or password_env, or auth = "
+                      "\"ecr\"",
+                      is_shared ? "shared" : "public"));
+    if (!is_shared && place_ == Place::ecr)
+      say("access", "Amazon ECR answers nobody without a credential, so nothing there is \"public\"");
   }
 
   void check_plain_http(const Settings& settings) {

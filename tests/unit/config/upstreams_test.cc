@@ -256,6 +256,21 @@ TEST(Access, SharedNeedsACredentialToShare) {
               HasSubstr("3:10: upstream.quay.io.access: \"shared\" needs a credential"));
 }
 
+TEST(Access, PublicNeedsACredentialWhoseRateLimitItIs) {
+  EXPECT_THAT(load_quay("access = \"public\"\n").error(),
+              HasSubstr("3:10: upstream.quay.io.access: \"public\" needs a credential"));
+  Loaded loaded = load_quay("access = \"public\"\nusername = \"me\"\npassword_env = \"P\"\n");
+  ASSERT_TRUE(loaded.is_good()) << loaded.error();
+  EXPECT_EQ(loaded.find("quay.io")->access, upstream::Access::open);
+}
+
+TEST(Access, NothingOfAmazonEcrIsPublicButEcrPublic) {
+  EXPECT_THAT(load_ecr("access = \"public\"\n").error(), HasSubstr("nothing there is \"public\""));
+  Loaded loaded = load_text("[[upstream]]\nname = \"public.ecr.aws\"\naccess = \"public\"\n");
+  ASSERT_TRUE(loaded.is_good()) << loaded.error();
+  EXPECT_EQ(loaded.find("public.ecr.aws")->auth, upstream::Auth::ecr);
+}
+
 TEST(PlainHttp, CarriesACredentialToThisMachineOnly) {
   const std::string credential = "username = \"me\"\npassword_env = \"P\"\n" + kShared;
   EXPECT_EQ(load_quay("url = \"http://10.0.0.1:5000\"\n" + credential).error(),
