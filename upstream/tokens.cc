@@ -95,6 +95,8 @@ Task<Result<Token>> TokenKeeper::fetch(const TokenWish& wish) {
     Result<Credential> ours = co_await credentials_.credential(0);
     if (!ours) co_return entrepot::fail(ours.error());
     authorization = std::move(ours->authorization);
+    if (const Refusal* known = find_refusal(wish.scope, authorization))
+      co_return entrepot::fail(known->error);
   }
   const std::string prefix = origin_.name + ": token service " + realm->authority() + ": ";
   Result<Url> url =
@@ -108,13 +110,18 @@ Task<Result<Token>> TokenKeeper::fetch(const TokenWish& wish) {
     co_return entrepot::fail(Error{pause.code, prefix + pause.message, pause.retry_after_seconds});
   }
   origin_.logger.debug("upstream {}: GET {}", origin_.name, url->text_without_query());
-  std::unique_ptr<Transfer> transfer =
-      transport_.start(request_for(std::move(*url), std::move(authorization)));
+  std::unique_ptr<Transfer> transfer = transport_.start(request_for(std::move(*url), authorization));
   Result<ResponseHead> head = co_await transfer->head();
   guard.note(head);
   origin_.metrics.count_request(RequestKind::token, head ? head->status : 0);
   if (!head) co_return entrepot::fail(head.error().code, prefix + head.error().message);
-  if (head->status != 200) co_return entrepot::fail(refusal(*head, *realm));
+  if (head->status != 200) {
+    Error error = refusal(*head, *realm);
+    if (error.code == Errc::upstream_refused_credential && refused_.size() < kMaxTokens)
+      refused_[wish.scope] =
+          Refusal{std::move(authorization), error, loop_.clock().monotonic() + kRefusalHolds};
+    co_return entrepot::fail(std::move(error));
+  }
   Transfer& body = *transfer;
   Result<std::string> text = co_await read_whole(body, kMaxTokenAnswer);
   if (!text) co_return entrepot::fail(text.error().code, prefix + text.error().message);
@@ -135,6 +142,16 @@ Error TokenKeeper::refusal(const ResponseHead& head, const Url& realm) const {
     error.code = has_credential(origin_.settings) ? Errc::upstream_refused_credential : Errc::denied;
   }
   return error;
+}
+
+// Beside finding it, forgets what has ended.
+const TokenKeeper::Refusal* TokenKeeper::find_refusal(const std::string& scope, const Secret& authorization) {
+  MonotonicTime now = loop_.clock().monotonic();
+  std::erase_if(refused_, [now](const auto& entry) { return entry.second.end <= now; });
+  auto found = refused_.find(scope);
+  bool is_the_same =
+      found != refused_.end() && found->second.authorization.reveal() == authorization.reveal();
+  return is_the_same ? &found->second : nullptr;
 }
 
 void TokenKeeper::keep(const std::string& scope, const Token& token, Duration lifetime) {

@@ -38,10 +38,13 @@ struct TokenWish {
 };
 
 /// One loop's share of an origin's tokens: the scopes whose home this loop is. Loop's thread only. At most
-/// kMaxTokens; the one that ends first makes room. A wish whose token is being fetched shares that fetch.
+/// kMaxTokens; the one that ends first makes room. A wish whose token is being fetched shares that fetch. Our
+/// credential, once it was refused for a scope, is not shown for it again for kRefusalHolds, unless it has
+/// changed: services lock accounts out that try a wrong password again and again.
 class TokenKeeper {
  public:
   static constexpr size_t kMaxTokens = 4096;
+  static constexpr Duration kRefusalHolds{30'000};
 
   TokenKeeper(const Origin& origin, EventLoop& loop, Transport& transport, CredentialSource& credentials)
       : origin_(origin), loop_(loop), transport_(transport), credentials_(credentials) {}
@@ -59,6 +62,11 @@ class TokenKeeper {
     uint64_t serial = 0;
     MonotonicTime end;
   };
+  struct Refusal {
+    Secret authorization;
+    Error error;
+    MonotonicTime end;
+  };
   using Waiter = Completion<Result<Token>>;
 
   const Kept* find(const std::string& scope);
@@ -66,12 +74,14 @@ class TokenKeeper {
   Result<Url> realm_of(const TokenWish& wish) const;
   void keep(const std::string& scope, const Token& token, Duration lifetime);
   Error refusal(const ResponseHead& head, const Url& realm) const;
+  const Refusal* find_refusal(const std::string& scope, const Secret& authorization);
 
   const Origin& origin_;
   EventLoop& loop_;
   Transport& transport_;
   CredentialSource& credentials_;
   std::map<std::string, Kept> kept_;
+  std::map<std::string, Refusal> refused_;  // at most kMaxTokens
   std::map<std::string, std::vector<Waiter*>> fetching_;
   uint64_t next_serial_ = 1;
 };

@@ -62,6 +62,17 @@ class PrivateTest(case.TestCase):
         self.assertEqual([r.digest for r in replies], [b.digest for b in self.hut.blobs])
         self.assertEqual(len(tokens.seen("GET")), 1)
 
+    def test_a_refused_password_is_not_tried_again_and_again(self):
+        """Token services lock out who does. One that was mended is tried at once."""
+        upstream, _, tokens = self.with_token_service()
+        secrets.write(self.scratch / "password", secrets.make("wrong upstream password"))
+        proxy = self.make_entrepot(self.shared(upstream.url, trusted_realms=[tokens.address]))
+        for _ in range(5):
+            self.assertGreaterEqual(proxy.client().get("/v2/keys/hut/manifests/latest").status, 400)
+        self.assertEqual(len(tokens.seen("GET")), 1)
+        secrets.write(self.scratch / "password", self.password)
+        self.pull_everything(proxy.client(), "keys/hut", self.hut)
+
     def test_a_docker_hub_without_a_credential(self):
         upstream, _, tokens = self.with_token_service()
         proxy = self.make_entrepot(self.hub(upstream.url, trusted_realms=[tokens.address]))
