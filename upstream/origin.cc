@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "upstream/credentials.h"
+
 namespace entrepot::upstream {
 namespace {
 
@@ -42,9 +44,12 @@ Result<std::unique_ptr<Origin>> make_at(Url base, std::string name, Settings set
   Duration patience = settings.connect_timeout + settings.header_timeout;
   auto breaker = std::make_shared<Breaker>(patience);
   auto token_breaker = std::make_shared<Breaker>(patience);
-  return std::unique_ptr<Origin>(new Origin{
-      std::move(name), std::move(settings), std::move(base), std::move(realms), std::move(policy), common.ca,
-      common.metrics, std::move(budget), std::move(breaker), std::move(token_breaker), common.logger});
+  auto rate_limit =
+      std::make_unique<RateLimitWatch>(common.all_metrics, common.logger, name, has_credential(settings));
+  return std::unique_ptr<Origin>(new Origin{std::move(name), std::move(settings), std::move(base),
+                                            std::move(realms), std::move(policy), common.ca, common.metrics,
+                                            std::move(budget), std::move(breaker), std::move(token_breaker),
+                                            std::move(rate_limit), common.logger});
 }
 
 }  // namespace
@@ -76,6 +81,7 @@ Result<std::unique_ptr<Origin>> Origin::make_anonymous(const Origin& own, const 
   std::string name = settings.name + " (without the credential)";
   ENTREPOT_TRY_ASSIGN(std::unique_ptr<Origin> origin,
                       make_at(std::move(base), std::move(name), std::move(settings), common));
+  origin->rate_limit = std::make_unique<RateLimitWatch>(common.all_metrics, common.logger, own.name, false);
   origin->budget = own.budget;
   origin->breaker = own.breaker;
   origin->token_breaker = own.token_breaker;

@@ -9,6 +9,7 @@
 #include "upstream/breaker.h"
 #include "upstream/ca_store.h"
 #include "upstream/connect_policy.h"
+#include "upstream/rate_limit.h"
 #include "upstream/realm_policy.h"
 #include "upstream/settings.h"
 #include "upstream/transfer_budget.h"
@@ -31,12 +32,14 @@ struct Origin {
   std::shared_ptr<TransferBudget> budget;  // of the url's host, also without a credential
   std::shared_ptr<Breaker> breaker;        // of the url's own host
   std::shared_ptr<Breaker> token_breaker;  // of its token service
+  std::unique_ptr<RateLimitWatch> rate_limit;
   Logger& logger;
 
   /// What the origins of an upstream have in common.
   struct Common {
     std::shared_ptr<const CaStore> ca;
     UpstreamMetrics metrics;
+    Metrics& all_metrics;
     Logger& logger;
   };
   /// At `settings.url`. config_invalid, naming the upstream and the key.

@@ -137,6 +137,8 @@ Task<Result<Answer>> RegistryClient::ask(const Ask& ask) {
   for (int tries = 1; pass; ++tries) {
     Secret authorization = pass->authorization;
     Result<Answer> answer = co_await requester_.ask(ask, std::move(authorization));
+    if (answer && !answer->is_elsewhere && ask.kind == RequestKind::manifest)
+      origin_.rate_limit->note(answer->head, loop_.clock().monotonic());
     bool is_final = !answer || answer->is_elsewhere || !Authorizer::wants_another(answer->head, *pass);
     if (is_final) co_return answer;
     if (tries == Authorizer::kMaxTries) co_return fail(error(ask, Errc::denied, "denied again and again"));

@@ -7,7 +7,7 @@
 namespace entrepot::upstream {
 
 Result<std::unique_ptr<Upstream>> Upstream::make(Settings settings, const Common& all) {
-  Origin::Common common{all.system_ca, UpstreamMetrics(all.metrics, settings.name), all.logger};
+  Origin::Common common{all.system_ca, UpstreamMetrics(all.metrics, settings.name), all.metrics, all.logger};
   if (!settings.ca_file.empty()) {
     Result<std::shared_ptr<const CaStore>> own = CaStore::load(settings.ca_file);
     if (!own) return fail(bad_key(settings, "ca_file", own.error().message));

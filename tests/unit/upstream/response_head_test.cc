@@ -1,6 +1,7 @@
 #include "upstream/response_head.h"
 
 #include <gtest/gtest.h>
+#include "upstream/rate_limit.h"
 
 namespace entrepot::upstream {
 namespace {
@@ -48,6 +49,26 @@ TEST(ResponseHead, NoByteThatIsChangedBreaksIt) {
       }
     }
   }
+}
+
+TEST(ResponseHead, TheRateLimitIsReadWhenItIsWhole) {
+  auto read = [](const std::string& limit, const std::string& remaining) {
+    return RateLimit::of(
+        head_with("RateLimit-Limit: " + limit + "\r\nratelimit-remaining: " + remaining + "\r\n"));
+  };
+  std::optional<RateLimit> hub = read("100;w=21600", "76;w=21600");
+  ASSERT_TRUE(hub);
+  EXPECT_EQ(hub->limit, 100U);
+  EXPECT_EQ(hub->remaining, 76U);
+  EXPECT_EQ(hub->window_seconds, 21600U);
+  EXPECT_EQ(read("100", "0")->window_seconds, std::nullopt);
+  for (const char* bad : {"", "x", "-1", "100;w=", "100;w=x", "100;v=1", "100;w=1;", "100 ;w=1", "1e3",
+                          "99999999999999999999", "1000000001", "100;w=99999999999999999999"}) {
+    EXPECT_FALSE(read(bad, "1")) << bad;
+    EXPECT_FALSE(read("100", bad)) << bad;
+  }
+  EXPECT_FALSE(read("100\r\nRateLimit-Limit: 200", "1")) << "two are none";
+  EXPECT_FALSE(RateLimit::of(head_with("RateLimit-Limit: 100\r\n")));
 }
 
 TEST(ResponseHead, RetryAfterIsReadInBothForms) {

@@ -1,0 +1,56 @@
+"""Docker Hub's rate limit: what counts against it, what is known of it, and what clients get when it is used up."""
+
+from harness import case, quirks, wait
+
+
+@case.short
+class RateLimitTest(case.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.hut = self.store.image("hut")
+        self.upstream = self.make_upstream(behind=self.make_registry())
+
+    def tell(self, remaining: int):
+        self.upstream.on("*", "/manifests/", quirks.add_header("RateLimit-Limit", "100;w=21600"),
+                         quirks.add_header("RateLimit-Remaining", f"{remaining};w=21600"))
+
+    def test_one_image_pulled_50_times_counts_once(self):
+        """A GET of a manifest counts, a HEAD does not; each of these pulls asks whether the tag has moved."""
+        proxy = self.make_entrepot(self.hub(self.upstream.url, tag_ttl="0s"))
+        digests = {proxy.client().get("/v2/library/hut/manifests/latest").digest for _ in range(50)}
+        self.assertEqual(len(digests), 1)
+        self.assertEqual(len(self.upstream.seen("GET", "/manifests/")), 1)
+        self.assertEqual(len(self.upstream.seen("HEAD", "/manifests/")), 50)
+
+    def test_what_the_registry_says_is_on_the_metrics_page(self):
+        proxy = self.make_entrepot(self.hub(self.upstream.url, tag_ttl="0s"))
+        name = "entrepot_upstream_ratelimit_remaining"
+        of = {"upstream": "docker.io", "credential": "none"}
+        proxy.client().get("/v2/library/hut/manifests/latest")
+        self.assertIsNone(proxy.metric(name, **of), "this registry has told nothing")
+        self.tell(57)
+        proxy.client().get("/v2/library/hut/manifests/latest")
+        wait.until(lambda: proxy.metric(name, **of) == 57, "the page to say 57")
+        self.assertEqual(proxy.metric("entrepot_upstream_ratelimit_limit", **of), 100)
+        self.assertNotIn("pulls", proxy.log())
+        self.tell(3)
+        for _ in range(3):
+            proxy.client().get("/v2/library/hut/manifests/latest")
+        wait.until(lambda: proxy.metric(name, **of) == 3, "the page to say 3")
+        self.assertEqual(proxy.log().count("3 of 100 pulls in 21600 seconds are left"), 1)
+
+    def test_both_kinds_of_429_leave_what_is_cached(self):
+        """The pull limit's, JSON, and the abuse limit's, plain text and for HEAD too."""
+        proxy = self.make_entrepot(self.hub(self.upstream.url, tag_ttl="0s"))
+        known = proxy.client().get("/v2/library/hut/manifests/latest")
+        self.tell(0)
+        for limit in (quirks.failing(429, "TOOMANYREQUESTS"), quirks.plain_text(429, "Too Many Requests (HAP429).")):
+            self.upstream.on("*", "/manifests/", limit)
+            stale = proxy.client().get("/v2/library/hut/manifests/latest")
+            self.assertEqual((stale.status, stale.digest), (200, known.digest))
+            self.assertIn("stale", stale.header("Cache-Status"))
+            refused = proxy.client().get("/v2/library/other/manifests/latest")
+            self.assertEqual(refused.status, 429)
+            self.assertEqual(refused.json()["errors"][0]["code"], "TOOMANYREQUESTS")
+            self.assertLessEqual(1, int(refused.header("Retry-After")))
+            self.assertLessEqual(int(refused.header("Retry-After")), 60)
