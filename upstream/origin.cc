@@ -77,7 +77,7 @@ Result<std::unique_ptr<Origin>> Origin::make_mirror(Settings settings, std::stri
 Result<std::unique_ptr<Origin>> Origin::make_anonymous(const Origin& own, const Common& common) {
   Settings settings = own.settings;
   forget_credential(settings);
-  ENTREPOT_TRY_ASSIGN(Url base, parse_base(settings, "url"));
+  Url base = own.base;
   std::string name = settings.name + " (without the credential)";
   ENTREPOT_TRY_ASSIGN(std::unique_ptr<Origin> origin,
                       make_at(std::move(base), std::move(name), std::move(settings), common));

@@ -8,28 +8,29 @@ bool PublicClient::is_proven(const std::string& repository) const {
   return repositories_.is_proven(repository, loop_.clock().monotonic());
 }
 
-OriginClient& PublicClient::best() const {
-  return repositories_.is_credential_refused(loop_.clock().monotonic()) ? anonymous_ : own_;
-}
-
 template <class T>
 void PublicClient::note_anonymous(const std::string& repository, const Result<T>& answer) const {
   if (answer) repositories_.prove(repository, loop_.clock().monotonic());
 }
 
 template <class T>
-bool PublicClient::is_refused(const Result<T>& answer) const {
-  if (answer || answer.error().code != Errc::upstream_refused_credential) return false;
+Task<Result<T>> PublicClient::ask_with_credential(Question<T> question) {
+  OriginClient& own = own_;
+  OriginClient& anonymous = anonymous_;
+  if (repositories_.is_credential_refused(loop_.clock().monotonic())) co_return co_await question(anonymous);
+  Result<T> answer = co_await question(own);
+  if (answer || answer.error().code != Errc::upstream_refused_credential) co_return answer;
   if (repositories_.note_refused_credential(loop_.clock().monotonic()))
     origin_.logger.error("{}; going on without it for a minute", answer.error().message);
-  return true;
+  co_return co_await question(anonymous);
 }
 
 Task<Result<ManifestHead>> PublicClient::head_manifest(std::string repository, Reference reference) {
   if (is_proven(repository)) {
-    OriginClient& asked = best();
-    Result<ManifestHead> head = co_await asked.head_manifest(repository, reference);
-    if (&asked == &anonymous_ || !is_refused(head)) co_return head;
+    Question<ManifestHead> question = [repository, reference](OriginClient& asked) {
+      return asked.head_manifest(repository, reference);
+    };
+    co_return co_await ask_with_credential<ManifestHead>(std::move(question));
   }
   Result<ManifestHead> head = co_await anonymous_.head_manifest(repository, reference);
   note_anonymous(repository, head);
@@ -42,17 +43,18 @@ Task<Result<ManifestBody>> PublicClient::get_manifest(std::string repository, Re
     note_anonymous(repository, proof);
     if (!proof) co_return fail(std::move(proof).error());
   }
-  OriginClient& asked = best();
-  Result<ManifestBody> body = co_await asked.get_manifest(repository, reference);
-  if (&asked == &anonymous_ || !is_refused(body)) co_return body;
-  co_return co_await anonymous_.get_manifest(std::move(repository), std::move(reference));
+  Question<ManifestBody> question = [repository, reference](OriginClient& asked) {
+    return asked.get_manifest(repository, reference);
+  };
+  co_return co_await ask_with_credential<ManifestBody>(std::move(question));
 }
 
 Task<Result<BlobHead>> PublicClient::head_blob(std::string repository, Digest digest) {
   if (is_proven(repository)) {
-    OriginClient& asked = best();
-    Result<BlobHead> head = co_await asked.head_blob(repository, digest);
-    if (&asked == &anonymous_ || !is_refused(head)) co_return head;
+    Question<BlobHead> question = [repository, digest](OriginClient& asked) {
+      return asked.head_blob(repository, digest);
+    };
+    co_return co_await ask_with_credential<BlobHead>(std::move(question));
   }
   Result<BlobHead> head = co_await anonymous_.head_blob(repository, digest);
   note_anonymous(repository, head);
@@ -65,21 +67,15 @@ Task<Result<std::unique_ptr<BlobBody>>> PublicClient::get_blob(BlobRequest reque
     note_anonymous(request.repository, proof);
     if (!proof) co_return fail(std::move(proof).error());
   }
-  OriginClient& asked = best();
-  Result<std::unique_ptr<BlobBody>> body = co_await asked.get_blob(request);
-  if (&asked == &anonymous_ || !is_refused(body)) co_return body;
-  co_return co_await anonymous_.get_blob(std::move(request));
+  using Body = std::unique_ptr<BlobBody>;
+  Question<Body> question = [request](OriginClient& asked) { return asked.get_blob(request); };
+  co_return co_await ask_with_credential<Body>(std::move(question));
 }
 
 Task<Result<ListingPage>> PublicClient::list(ListingRequest request) {
-  if (is_proven(request.repository)) {
-    OriginClient& asked = best();
-    Result<ListingPage> page = co_await asked.list(request);
-    if (&asked == &anonymous_ || !is_refused(page)) co_return page;
-  }
-  Result<ListingPage> page = co_await anonymous_.list(request);
-  note_anonymous(request.repository, page);
-  co_return page;
+  if (!is_proven(request.repository)) co_return co_await anonymous_.list(std::move(request));
+  Question<ListingPage> question = [request](OriginClient& asked) { return asked.list(request); };
+  co_return co_await ask_with_credential<ListingPage>(std::move(question));
 }
 
 }  // namespace entrepot::upstream

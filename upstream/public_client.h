@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -15,9 +16,11 @@ namespace entrepot::upstream {
 /// answer is used when it is what was asked for.
 ///
 ///     question                 not proven                            proven
-///     HEAD, a listing          asked without, which proves it        asked with our credential
+///     HEAD                     asked without, which proves it        asked with our credential
 ///     GET                      HEAD without, which proves it, first  asked with our credential
+///     a listing                asked without                         asked with our credential
 ///
+/// A listing proves nothing: a registry may have an empty one for whoever asks.
 /// A credential that is refused is told (once a minute) and left out for a minute: what is public can be had
 /// without.
 class PublicClient final : public OriginClient {
@@ -35,14 +38,14 @@ class PublicClient final : public OriginClient {
 
  private:
   bool is_proven(const std::string& repository) const;
-  /// Who is asked for what is in a proven repository.
-  OriginClient& best() const;
   /// Notes what an answer that came without our credential proves.
   template <class T>
   void note_anonymous(const std::string& repository, const Result<T>& answer) const;
-  /// Whether our credential was refused, so that it is to be asked without.
   template <class T>
-  bool is_refused(const Result<T>& answer) const;
+  using Question = std::move_only_function<Task<Result<T>>(OriginClient&)>;
+  /// About a proven repository; without our credential while that is refused.
+  template <class T>
+  Task<Result<T>> ask_with_credential(Question<T> question);
 
   const Origin& origin_;
   EventLoop& loop_;

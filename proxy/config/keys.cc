@@ -100,9 +100,8 @@ constexpr std::array kKeys = {
     Key{"upstream", "allow_private", Kind::cidr_list, "", kBuilt,
         "CIDRs that its redirects and realms may resolve into (an explicit url is always allowed)"},
     Key{"upstream", "access", Kind::choice, "anonymous", kBuilt,
-        "anonymous = no credential is sent; public = our credential, for its rate limit, and only what "
-        "anybody "
-        "may read; shared = our credential",
+        "anonymous = no credential is sent; public = our credential, for its rate limit, and "
+        "only what anybody may read; shared = our credential",
         0, 0, "anonymous|public|shared", "passthrough"},
     Key{"upstream", "allow_unauthenticated_private", Kind::boolean, "false", kBuilt,
         "spelt out: with shared, anyone who reaches us may read what our credential can"},

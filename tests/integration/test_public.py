@@ -1,24 +1,16 @@
 """access = "public": a credential for its rate limit, and nobody gets what he could not have without it."""
 
-from harness import case, registry, secrets
+from harness import answers, case, client, quirks, reader, secrets, wait
 
 
 @case.short
-class PublicTest(case.TestCase):
+class PublicTest(reader.ReaderCase):
     def setUp(self):
         super().setUp()
-        self.password = secrets.make("upstream password")
-        self.basic = secrets.basic("reader", self.password)
-        self.password_file = secrets.write(self.scratch / "password", self.password)
-        self.hut = self.store.image("hut")
-        # library/ is for everybody, keys/ for the reader.
-        signer = registry.TokenSigner(self.scratch / "tokens")
-        self.tokens = self.make_tokens(signer=signer, users={"reader": self.password})
-        self.upstream = self.make_upstream(behind=self.make_registry(token=signer.auth(self.tokens.realm)))
+        self.upstream, _, self.tokens = self.with_token_service()
 
     def serve(self, access="public", **more):
-        upstream = self.hub(self.upstream.url, access=access, username="reader", password_file=self.password_file,
-                            trusted_realms=[self.tokens.address], **more)
+        upstream = self.with_credential(self.upstream.url, access, trusted_realms=[self.tokens.address], **more)
         return self.make_entrepot(upstream, name=access)
 
     def wishes(self) -> list[tuple]:
@@ -56,4 +48,29 @@ class PublicTest(case.TestCase):
         proxy = self.serve()
         self.pull_everything(proxy.client(), "library/hut", self.hut)
         self.assertEqual(len([1 for credential, _ in self.wishes() if credential is not None]), 1, "not again and again")
-        self.assertIn("going on without it for a minute", proxy.log())
+        wait.until(lambda: "going on without it for a minute" in proxy.log(), "the log to tell")
+
+    def test_a_listing_proves_nothing(self):
+        """A registry that has an empty list for whoever asks."""
+        self.upstream.on("GET", "/keys/hut/tags/list", quirks.instead(
+            lambda: answers.with_body(200, "application/json", b'{"name":"keys/hut","tags":[]}')))
+        proxy = self.serve()
+        self.assertEqual(proxy.client().get("/v2/keys/hut/tags/list").status, 200)
+        self.assertIn(proxy.client().get("/v2/keys/hut/manifests/latest").status, (401, 403, 404))
+        self.assertNotIn(self.basic, {credential for credential, _ in self.wishes()})
+
+    def test_many_who_want_one_cold_blob(self):
+        """Proof and all, it comes once."""
+        proxy = self.serve()
+        blob = max(self.hut.blobs, key=lambda b: b.size)
+        path = f"/v2/library/hut/blobs/{blob.digest}"
+        replies = client.at_once([lambda: proxy.client().get(path) for _ in range(20)])
+        self.assertEqual({r.digest for r in replies}, {blob.digest})
+        self.assertEqual(len([r for r in self.upstream.seen("GET", blob.digest) if r.status < 400]), 1)
+
+    def test_a_mirror_goes_on_without_the_credential(self):
+        mirror = self.make_upstream(behind=self.make_registry("mirror"))
+        self.upstream.on("*", "/library/hut/", quirks.failing(503))
+        proxy = self.serve(mirrors=[mirror.url])
+        self.pull_everything(proxy.client(), "library/hut", self.hut)
+        self.assertEqual({r.header("Authorization") for r in mirror.seen()}, {None})
