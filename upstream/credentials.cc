@@ -21,6 +21,13 @@ bool has_control_byte(std::string_view text) {
   return std::ranges::any_of(text, [](char c) { return (c >= 0 && c < 0x20) || c == 0x7f; });
 }
 
+// RFC 7617 allows no control bytes, but Google wants a service account's key file as it is, lines and all.
+bool is_usable(const std::string& username, std::string_view password) {
+  if (has_control_byte(username)) return false;
+  if (username != "_json_key") return !has_control_byte(password);
+  return password.find('\0') == std::string_view::npos;
+}
+
 }  // namespace
 
 bool has_credential(const Settings& settings) {
@@ -69,7 +76,7 @@ Result<Credentials::Reading> Credentials::read_file(const std::string& path, con
 
 Result<Credential> Credentials::basic_with(const Secret& password) const {
   if (password.is_empty()) return fail(problem("the password is empty"));
-  if (has_control_byte(settings_.username) || has_control_byte(password.reveal()))
+  if (!is_usable(settings_.username, password.reveal()))
     return fail(problem("a control byte in the user name or password"));
   if (settings_.username.find(':') != std::string::npos) return fail(problem("a colon in the user name"));
   std::string pair = settings_.username + ":";

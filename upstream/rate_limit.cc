@@ -64,8 +64,7 @@ void RateLimitWatch::note(const ResponseHead& head, MonotonicTime now) {
     }
     gauges_->limit.set(static_cast<double>(told->limit));
     gauges_->remaining.set(static_cast<double>(told->remaining));
-    bool is_low = told->remaining < told->limit / 10 || told->remaining == 0;
-    is_to_be_told = is_low && (!warned_at_ || now - *warned_at_ >= kBetweenWarnings);
+    is_to_be_told = told->is_nearly_used_up() && (!warned_at_ || now - *warned_at_ >= kBetweenWarnings);
     if (is_to_be_told) warned_at_ = now;
   }
   if (!is_to_be_told) return;

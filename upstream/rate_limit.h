@@ -21,6 +21,9 @@ struct RateLimit {
   uint64_t remaining = 0;
   std::optional<uint64_t> window_seconds;
 
+  /// Less than a tenth is left, or nothing: what can wait should.
+  bool is_nearly_used_up() const { return remaining < limit / 10 || remaining == 0; }
+
   /// Nothing when the answer has not both, or has them twice or in another form.
   static std::optional<RateLimit> of(const ResponseHead& head);
 };

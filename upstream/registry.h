@@ -18,6 +18,7 @@ struct ManifestHead {
   std::optional<Digest> digest;  // Docker-Content-Digest, when it is there and well-formed
   std::string media_type;        // Content-Type without parameters
   std::optional<uint64_t> size;
+  bool is_limit_nearly_used_up = false;  // the registry said that few GETs of manifests are left (RateLimit)
 };
 
 /// `room`: large answers are kept in memory by so many at once (Slots). To be given back on the registry's

@@ -6,6 +6,7 @@
 #include "upstream/body.h"
 #include "upstream/content_range.h"
 #include "upstream/link.h"
+#include "upstream/rate_limit.h"
 
 namespace entrepot::upstream {
 namespace {
@@ -39,6 +40,13 @@ bool is_head_refused(const Result<Answer>& answer) {
     return answer.error().code == Errc::denied || answer.error().code == Errc::upstream_refused_credential;
   int status = answer->head.status;
   return status == 401 || status == 403 || status == 405 || status == 501;
+}
+
+// How storages say that a URL's signature has ended, or that its host's clock is wrong: 403; Google's 400.
+bool is_signature_refused(const Ask& ask, const Result<Answer>& answer) {
+  if (!answer || !answer->is_elsewhere || ask.method != Method::get) return false;
+  int status = answer->head.status;
+  return status == 401 || status == 403 || (status == 400 && ask.span.is_whole());
 }
 
 // 400 and 501: storages that do not know it, or not this form of it. 416: the blob is shorter than we think.
@@ -131,6 +139,13 @@ Error RegistryClient::error(const Ask& ask, Errc code, std::string_view cause) c
 }
 
 Task<Result<Answer>> RegistryClient::ask(const Ask& ask) {
+  Result<Answer> answer = co_await ask_with_pass(ask);
+  if (!is_signature_refused(ask, answer)) co_return answer;
+  answer->transfer.reset();
+  co_return co_await ask_with_pass(ask);  // the registry signs a new one
+}
+
+Task<Result<Answer>> RegistryClient::ask_with_pass(const Ask& ask) {
   if (!is_repository_name(ask.repository))
     co_return fail(error(ask, Errc::name_invalid, "not a repository name"));
   Result<Pass> pass = co_await authorizer_.first(ask.repository);
@@ -219,6 +234,8 @@ Task<Result<ManifestHead>> RegistryClient::head_manifest(std::string repository,
   ManifestHead head;
   head.media_type = media_type_of(answer->head);
   head.size = answer->head.content_length;
+  std::optional<RateLimit> limit = RateLimit::of(answer->head);
+  head.is_limit_nearly_used_up = limit && limit->is_nearly_used_up();
   std::optional<std::string_view> digest = answer->head.only("docker-content-digest");
   if (digest) head.digest = Digest::parse(*digest);
   if (!head.digest && std::holds_alternative<Digest>(reference)) head.digest = std::get<Digest>(reference);

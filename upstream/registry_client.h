@@ -31,8 +31,10 @@ class RegistryClient final : public OriginClient {
   Ask listing_ask(const ListingRequest& request) const;
   std::string full_name(const std::string& repository) const;
 
-  /// Sends it until the registry has what it wants to see, or says no for good (a 401 is `denied` then).
+  /// Sends it until the registry has what it wants to see, or says no for good (a 401 is `denied` then). Goes
+  /// back to the registry once when a redirect's target refuses the URL that it signed.
   Task<Result<Answer>> ask(const Ask& ask);
+  Task<Result<Answer>> ask_with_pass(const Ask& ask);
   /// As ask; a Range that is refused is taken out of `ask`, which is then sent again.
   Task<Result<Answer>> ask_from(Ask& ask);
   /// A 200, or the 206 that was asked for, whose body is what it seems to be.

@@ -26,6 +26,9 @@ TransportRequest request_for(const Ask& ask, const Url& url, const Secret& autho
   return request;
 }
 
+// Of a redirect's target the host alone: its path may be a ticket, as Artifact Registry's is.
+std::string loggable_target(const Url& url) { return "redirected to " + url.authority(); }
+
 }  // namespace
 
 std::string Ask::what() const {
@@ -39,7 +42,8 @@ Task<Result<Answer>> Requester::ask(const Ask& ask, Secret authorization) {
   for (int hop = 0;; ++hop) {
     Url here = *url;
     Secret shown = is_elsewhere ? Secret() : authorization;
-    Result<Answer> answer = co_await send(ask, std::move(here), std::move(shown));
+    bool is_redirected = hop > 0;
+    Result<Answer> answer = co_await send(ask, std::move(here), std::move(shown), is_redirected);
     if (!answer) co_return entrepot::fail(std::move(answer).error());
     answer->is_elsewhere = is_elsewhere;
     if (!is_redirect(answer->head.status)) co_return answer;
@@ -54,14 +58,14 @@ Task<Result<Answer>> Requester::ask(const Ask& ask, Secret authorization) {
   }
 }
 
-Task<Result<Answer>> Requester::send(const Ask& ask, Url url, Secret authorization) {
+Task<Result<Answer>> Requester::send(const Ask& ask, Url url, Secret authorization, bool is_redirected) {
   Breaker* breaker = url.has_same_origin(origin_.base) ? origin_.breaker.get() : nullptr;
   HostGuard guard(origin_, breaker, loop_, url);
   for (bool is_again = false;; is_again = true) {
     Status may_go = guard.ask();
     if (!may_go) co_return entrepot::fail(named(ask, may_go.error()));
     origin_.logger.debug("upstream {}: {} {}", origin_.name, ask.method == Method::get ? "GET" : "HEAD",
-                         url.text_without_query());
+                         is_redirected ? loggable_target(url) : std::string(url.text_without_query()));
     std::unique_ptr<Transfer> transfer = transport_.start(request_for(ask, url, authorization, is_again));
     Result<ResponseHead> head = co_await transfer->head();
     guard.note(head);

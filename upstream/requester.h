@@ -51,7 +51,7 @@ class Requester {
   Task<Result<Answer>> ask(const Ask& ask, Secret authorization);
 
  private:
-  Task<Result<Answer>> send(const Ask& ask, Url url, Secret authorization);
+  Task<Result<Answer>> send(const Ask& ask, Url url, Secret authorization, bool is_redirected);
   static Result<Url> next_hop(const Url& from, const ResponseHead& head);
   Error named(const Ask& ask, const Error& error) const;
 

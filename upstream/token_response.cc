@@ -13,7 +13,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kMaxTokenSize = 32 * 1024;
-constexpr double kDefaultSeconds = 60;
+constexpr double kDefaultSeconds = 60;  // when nothing says how long: token.md of distribution
 constexpr double kLeastSeconds = 60;
 constexpr double kMostSeconds = 24 * 60 * 60;
 constexpr double kLeastJwtSeconds = 1;
@@ -60,9 +60,11 @@ Result<TokenGrant> parse_token_response(std::string_view body, WallTime now) {
   std::string_view token = text_in(answer, "token");
   if (token.empty()) token = text_in(answer, "access_token");
   if (!can_stand_in_header(token)) return fail(Errc::upstream_failed, "the answer holds no usable token");
-  double seconds =
-      std::clamp(number_in(answer, "expires_in").value_or(kDefaultSeconds), kLeastSeconds, kMostSeconds);
-  if (std::optional<double> jwt = jwt_seconds(token, now)) seconds = std::min(seconds, *jwt);
+  // Quay says it in the token alone: an hour, for which asking again each minute would be a waste.
+  std::optional<double> jwt = jwt_seconds(token, now);
+  std::optional<double> said = number_in(answer, "expires_in");
+  double seconds = std::clamp(said ? *said : jwt.value_or(kDefaultSeconds), kLeastSeconds, kMostSeconds);
+  seconds = std::min(seconds, jwt.value_or(seconds));
   return TokenGrant{Secret(std::string(token)), Duration(static_cast<int64_t>(seconds * 900))};
 }
 

@@ -116,12 +116,34 @@ Task<Result<ResolvedTag>> Tags::ask(Entry& entry, TagRequest request) {
     co_return stale_or_fail(entry, repository, error);
   }
   bool is_known = entry.digest == head->digest;
+  if (may_be_stale && !is_known) {
+    upstream::ManifestHead told = *head;
+    Status may_move = co_await prepare_to_move(entry, repository, std::move(told));
+    if (!may_move) co_return stale_or_fail(entry, repository, may_move.error());
+  }
   entry.digest = head->digest;
   entry.checked_at = context_.loop.clock().monotonic();
   entry.leave_alone_until = {};
   remember(request, *head->digest);
   co_return ResolvedTag{*entry.digest, is_known ? Outcome::revalidated : Outcome::miss,
                         Freshness(context_, repository, entry.checked_at).fresh_until()};
+}
+
+// A tag moves when its new manifest is here, so that what was there can be given while the upstream does not
+// give the new one. When few pulls are left they are for what is not cached at all, as long as the old
+// manifest may be given.
+Task<Status> Tags::prepare_to_move(const Entry& entry, cache::Repository repository,
+                                   upstream::ManifestHead head) {
+  Freshness freshness(context_, repository, entry.checked_at);
+  bool may_wait = freshness.may_be_given_on_error(context_.loop.clock().monotonic());
+  if (head.is_limit_nearly_used_up && may_wait)
+    co_return fail(Errc::upstream_rate_limited, "a tag has moved, and few pulls are left for what it names");
+  Result<PulledManifest> manifest =
+      co_await puller_.manifests().get(std::move(repository), std::move(*head.digest));
+  bool is_given = manifest || !(upstream::is_no_answer(manifest.error()) ||
+                                manifest.error().code == Errc::digest_mismatch);
+  if (!is_given) co_return fail(manifest.error());
+  co_return Status();
 }
 
 // Where there is no old answer to give, a passing fault is worth another try.

@@ -33,9 +33,10 @@ struct ResolvedTag {
 
 /// From tag to digest. A tag is answered from memory or the index within `tag_ttl` of its last check; then by
 /// a HEAD upstream, which costs nothing of a rate limit; never by a GET. When the upstream cannot be asked
-/// (down, slow, limiting), the old digest is given for `stale_ttl`, marked stale (P8), and the upstream is
-/// left alone for some seconds; for `stale_while_revalidate` it is given while the upstream is asked. A true
-/// 404 or a refusal is passed on, and a true 404 kept for `negative_ttl`.
+/// (down, slow, limiting), or does not give the manifest that a tag has moved to, the old digest is given for
+/// `stale_ttl`, marked stale (P8), and the upstream is left alone for some seconds; for
+/// `stale_while_revalidate` it is given while the upstream is asked. A true 404 or a refusal is passed on,
+/// and a true 404 kept for `negative_ttl`.
 ///
 /// Each tag has a home loop; there one check runs, however many ask.
 class Tags {
@@ -62,6 +63,7 @@ class Tags {
   Task<void> note_refusal(Entry& entry, TagRequest request, Error error);
   Task<Result<upstream::ManifestHead>> ask_head(upstream::Registry& registry, std::string name,
                                                 std::string tag, bool may_be_stale);
+  Task<Status> prepare_to_move(const Entry& entry, cache::Repository repository, upstream::ManifestHead head);
   Task<void> recall(Entry& entry, TagRequest request);
   std::optional<ResolvedTag> answer_from(const Entry& entry, const cache::Repository& repository) const;
   Result<ResolvedTag> stale_or_fail(Entry& entry, const cache::Repository& repository, const Error& error);

@@ -1,12 +1,14 @@
 """Amazon ECR, private and public: how entrepot gets its token, from every source of AWS credentials, and what it does when
-one fails. Everything over TLS; the stand-ins are in harness/aws.py."""
+one fails. Everything over TLS; the stand-ins are in simulator/ecr.py and aws.py."""
 
 import contextlib
 import json
 import threading
 import time
 
-from harness import aws, case, paths, process, quirks, secrets, wait
+from harness import case, paths, quirks, secrets, wait
+from simulator import aws, ecr
+from simulator.storage import S3
 
 ROLE = "arn:aws:iam::123456789012:role/puller"
 
@@ -17,9 +19,9 @@ class EcrCase(case.TestCase):
         tls = self.authority.server()
         self.cloud = self._serve(aws.Cloud(tls=tls))
         self.addCleanup(lambda: self.assertEqual(self.cloud.flaws, [], "what was wrong with signatures"))
-        self.s3 = self._serve(aws.S3(self.content, tls))
+        self.s3 = self._serve(S3(self.content, tls=tls))
         self.addCleanup(lambda: self.assertEqual(self.s3.leaked, [], "credentials reached the bucket"))
-        self.registry = self.make_ecr(aws.EcrRegistry, tls)
+        self.registry = self.make_ecr(ecr.EcrRegistry, tls)
         self.hut = self.store.image("hut")
         self.keys = self.cloud.make_keys("the user")
 
@@ -131,7 +133,7 @@ class PrivateRegistryTest(EcrCase):
         self.cloud.on("POST", "/", quirks.silence(), times=1)
         healthy = self._serve(aws.Cloud(tls=self.authority.server("healthy")))
         keys = healthy.make_keys("the user")
-        registry = self._serve(aws.EcrRegistry(healthy, self.s3, self.content, tls=self.authority.server("other")))
+        registry = self._serve(ecr.EcrRegistry(healthy, self.s3, self.content, tls=self.authority.server("other")))
         registry.tag("team/hut", self.hut)
         table = self.table(name="other.test", url=registry.url, ecr_endpoint=healthy.url, default=False, aws_profile="other")
         config = self.write("config", f"[profile other]\n{keys.profile()}")
@@ -288,7 +290,7 @@ class SourcesTest(EcrCase):
 class PublicRegistryTest(EcrCase):
     def setUp(self):
         super().setUp()
-        self.registry = self.make_ecr(aws.EcrPublic, self.authority.server("public"))
+        self.registry = self.make_ecr(ecr.EcrPublic, self.authority.server("public"))
 
     def table(self, **more) -> dict:
         return super().table(name="public.ecr.aws", ecr_region="us-east-1") | more
@@ -313,17 +315,3 @@ class PublicRegistryTest(EcrCase):
         self.cloud.end_all_tokens()
         self.assertEqual(proxy.client().get("/v2/team/hut/manifests/latest").status, 200)
         self.assertEqual(len(self.cloud.signers), 2)
-
-
-class SkopeoTest(EcrCase):
-    def test_a_real_client_pulls_cold_and_warm(self):
-        proxy = self.start(self.keys.environment())
-        host = proxy.addresses["data"]
-        for name in ("cold", "warm"):
-            target = self.scratch / name
-            process.run(["skopeo", "copy", "--all", "--src-tls-verify=false", f"docker://{host}/team/hut:latest", f"dir:{target}"])
-            self.assertTrue((target / "manifest.json").exists())
-        fetched = [r.path.rsplit("/", 1)[1] for r in self.registry.seen("GET") if "/blobs/" in r.path]
-        self.assertLessEqual({blob.digest for blob in self.hut.blobs}, set(fetched))
-        self.assertEqual(len(fetched), len(set(fetched)), "each once, cold and warm together")
-        self.assertEqual(self.cloud.signers, ["the user"])

@@ -1,6 +1,9 @@
 """Docker Hub's rate limit: what counts against it, what is known of it, and what clients get when it is used up."""
 
+import json
+
 from harness import case, quirks, wait
+from harness.image import OCI_INDEX
 
 
 @case.short
@@ -54,3 +57,33 @@ class RateLimitTest(case.TestCase):
             self.assertEqual(refused.json()["errors"][0]["code"], "TOOMANYREQUESTS")
             self.assertLessEqual(1, int(refused.header("Retry-After")))
             self.assertLessEqual(int(refused.header("Retry-After")), 60)
+
+
+@case.short
+class MovedTagTest(case.OneUpstream):
+    """The upstream says that a tag has moved, and does not give what it moved to."""
+
+    def index(self, number: int):
+        made = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": {"number": str(number)}}
+        return self.content.add(json.dumps(made).encode(), OCI_INDEX)
+
+    def test_it_moves_when_its_new_manifest_is_here(self):
+        path = "/v2/library/moving/manifests/latest"
+        for number, (fault, what) in enumerate({"429": quirks.failing(429, "TOOMANYREQUESTS"), "wrong bytes": quirks.flip(5),
+                                                "a web page": quirks.html()}.items()):
+            with self.subTest(fault):
+                name = f"entrepot-{number}"
+                proxy = self.make_entrepot(self.hub(self.upstream.url, tag_ttl="0s"), name=name)
+                old, new = self.index(2 * number), self.index(2 * number + 1)
+                self.upstream.tag_digest("library/moving", "latest", old.digest)
+                self.assertEqual(proxy.client().get(path).digest, old.digest)
+                self.upstream.tag_digest("library/moving", "latest", new.digest)
+                self.upstream.on("GET", new.digest, what)
+                for restart in (False, True):
+                    if restart:
+                        proxy.restart()
+                    stale = proxy.client().get(path)
+                    self.assertEqual((stale.status, stale.digest), (200, old.digest))
+                    self.assertIn("stale", stale.header("Cache-Status"))
+                self.upstream.behave()
+                wait.until(lambda: proxy.client().get(path).digest == new.digest, "the tag to move")

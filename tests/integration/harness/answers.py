@@ -78,6 +78,12 @@ def error(status: int, code: str, message: str = "", *headers: tuple[str, str]) 
     return with_body(status, "application/json; charset=utf-8", body, *headers)
 
 
+def xml(status: int, code: str, message: str) -> Answer:
+    """An error as object storages have them."""
+    body = f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'
+    return with_body(status, "application/xml", body.encode())
+
+
 class Hangup(Exception):
     """The connection has to end now. `reset`: by RST."""
 

@@ -7,7 +7,7 @@ import tempfile
 import threading
 import unittest
 
-from . import dockerd, image, paths, registry, upstream
+from . import dockerd, image, paths, registry, tokens, upstream
 from .certificates import Authority, Certificate
 from .containers import Containers
 from .content import Content
@@ -59,8 +59,8 @@ class TestCase(unittest.TestCase):
         self.addCleanup(lambda: self.assertEqual(storage.leaked, [], "credentials reached the storage host"))
         return storage
 
-    def make_tokens(self, **options) -> upstream.TokenService:
-        return self._serve(upstream.TokenService(**options))
+    def make_tokens(self, **options) -> tokens.TokenService:
+        return self._serve(tokens.TokenService(**options))
 
     def _serve(self, server):
         self.addCleanup(lambda: self.assertEqual(server.failures, [], "the scripted server itself failed"))
@@ -68,7 +68,7 @@ class TestCase(unittest.TestCase):
         return server
 
     def make_entrepot(self, *upstreams: dict, name: str = "entrepot", tls: Certificate | None = None,
-                      environment: dict | None = None, **settings) -> Entrepot:
+                      environment: dict | None = None, etc: OwnEtc | None = None, **settings) -> Entrepot:
         """entrepot in front of the upstreams. In settings, `server__threads=2` is the key server.threads."""
         keys = {key.replace("__", "."): value for key, value in settings.items()}
         if tls:
@@ -76,7 +76,7 @@ class TestCase(unittest.TestCase):
         folder = self.scratch / name
         folder.mkdir()
         made = Entrepot(folder, self.log_folder / f"{name}.log", list(upstreams), keys, self.content,
-                        self.authority.ca_file if tls else None, environment)
+                        self.authority.ca_file if tls else None, environment, etc)
         self.addCleanup(made.finish)
         return made
 

@@ -29,7 +29,7 @@ class Authority:
         certificate, key = self._folder / f"{name}.crt", self._folder / f"{name}.key"
         request, extensions = self._folder / f"{name}.csr", self._folder / f"{name}.ext"
         run(["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-             "-subj", f"/CN={name}", "-keyout", key, "-out", request])
+             "-subj", f"/CN={name[:64]}", "-keyout", key, "-out", request])
         extensions.write_text(f"subjectAltName={hosts}\nextendedKeyUsage=serverAuth\nkeyUsage=digitalSignature\n")
         run(["openssl", "x509", "-req", "-in", request, "-CA", self.ca_file, "-CAkey", self._key,
              "-CAcreateserial", "-days", "2", "-extfile", extensions, "-out", certificate])

@@ -14,6 +14,7 @@ import time
 
 from . import paths, secrets, wait
 from .client import Client
+from .own_etc import OwnEtc
 from .process import Process
 
 _SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|SUMMARY: \w+Sanitizer|runtime error:")
@@ -41,14 +42,14 @@ def _field(line: str, name: str) -> str:
 
 class Entrepot:
     """`upstreams` are tables of the configuration; `settings` are keys for --set. `ca_file`: its listener has TLS.
-    `environment` comes on top of an environment that says nothing of proxies or AWS."""
+    `environment` comes on top of an environment that says nothing of proxies or AWS; `etc` is the /etc that it sees."""
 
     def __init__(self, folder: pathlib.Path, log: pathlib.Path, upstreams: list[dict], settings: dict | None = None,
-                 truth=None, ca_file: pathlib.Path | None = None, environment: dict | None = None):
+                 truth=None, ca_file: pathlib.Path | None = None, environment: dict | None = None, etc: OwnEtc | None = None):
         if not paths.BINARY.exists():
             raise AssertionError(f"no entrepot at {paths.BINARY}: build it with tools/build, or set ENTREPOT_BIN")
         self.cache = pathlib.Path((settings or {}).get("cache.directory", folder / "cache"))
-        self._log, self._truth, self._ca_file = log, truth, ca_file
+        self._log, self._truth, self._ca_file, self._etc = log, truth, ca_file, etc
         self._environment = _environment() | {"HOME": str(folder)} | (environment or {})
         self._config = folder / "entrepot.toml"
         self._config.write_text(to_toml(upstreams))
@@ -80,7 +81,7 @@ class Entrepot:
         command = [paths.BINARY, "serve", "--config", self._config]
         for key, value in self._settings.items():
             command += ["--set", f"{key}={value if isinstance(value, str) else _toml_value(value)}"]
-        self._process = Process(command, log, env=self._environment)
+        self._process = Process(self._etc.command(command) if self._etc else command, log, env=self._environment)
         self.addresses = {}
         return log
 

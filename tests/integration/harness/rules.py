@@ -23,9 +23,9 @@ class _Rule:
 class RuledServer(Server):
     """Subclasses say in `honest_answer(seen)` what they would answer without rules."""
 
-    def __init__(self, *arguments):
+    def __init__(self, **place):
         self._rules: list[_Rule] = []
-        super().__init__(*arguments)
+        super().__init__(**place)
 
     def on(self, method: str, containing: str, *quirks: Quirk, times: float = float("inf"), to_ranges: bool | None = None):
         """Applies the quirks to the next `times` answers to such requests; with `to_ranges`, to those that asked for a

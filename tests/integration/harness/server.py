@@ -51,21 +51,25 @@ class Seen:
 class Server:
     """Subclasses say what to answer in `answer(seen)`."""
 
-    def __init__(self, tls: Certificate | None = None, name: str = "127.0.0.1"):
+    def __init__(self, tls: Certificate | None = None, name: str = "127.0.0.1", at: tuple[str, int] = ("127.0.0.1", 0)):
+        """`name` is what URLs call it; `at` where it listens."""
         self.requests: list[Seen] = []
         self.connections = 0
         self.failures: list[str] = []   # what went wrong in here; tests look at it when they end
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._stopping = False
+        self.idle_seconds = 120.0       # how long a connection may wait for its next request
         self._tls = None
         if tls:
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._tls.load_cert_chain(tls.certificate, tls.key)
             self._tls.set_alpn_protocols(["http/1.1"])
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.port = self._listener.getsockname()[1]
-        self.address = f"{name}:{self.port}"
+        self._listener = socket.create_server(at, backlog=512)
+        self.name = name
+        self._at = self._listener.getsockname()[:2]
+        self.port = self._at[1]
+        self.address = name if self.port == (443 if tls else 80) else f"{name}:{self.port}"
         self.url = f"{'https' if tls else 'http'}://{self.address}"
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -99,7 +103,7 @@ class Server:
 
     def listen_again(self):
         """On the same port."""
-        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=512)
+        self._listener = socket.create_server(self._at, backlog=512)
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self):
@@ -119,7 +123,7 @@ class Server:
 
     def _serve(self, connection: socket.socket, number: int):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.settimeout(120)
+        connection.settimeout(self.idle_seconds)
         try:
             if self._tls:
                 connection = self._tls.wrap_socket(connection, server_side=True, suppress_ragged_eofs=True)

@@ -7,12 +7,17 @@ import pathlib
 from .process import run
 
 
-def copy(source: str, to: pathlib.Path, *, mirror: str | None = None, everything: bool = True) -> dict[str, int]:
+def copy(source: str, to: pathlib.Path, *, mirror: str | None = None, everything: bool = True,
+         authorities: pathlib.Path | None = None) -> dict[str, int]:
     """Pulls `source` ("127.0.0.1:5000/library/house:latest") into an OCI layout at `to`, every platform of it unless told
-    otherwise. With `mirror`, docker.io is asked there. Returns the digests and sizes that arrived."""
+    otherwise. With `mirror`, docker.io is asked there; with `authorities`, a folder of certificates, over verified TLS. Returns
+    the digests and sizes that arrived."""
     to.parent.mkdir(parents=True, exist_ok=True)
     command = [*_with_mirror(to.parent / f"{to.name}-registries.conf", mirror), "copy", "--quiet", "--src-no-creds"]
-    command += ["--src-tls-verify=false"] if not mirror else []
+    if authorities:
+        command += ["--src-cert-dir", authorities]
+    elif not mirror:
+        command += ["--src-tls-verify=false"]
     command += ["--all", "--preserve-digests"] if everything else []
     run([*command, f"docker://{source}", f"oci:{to}:pulled"])
     return contents(to)

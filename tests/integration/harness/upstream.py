@@ -10,24 +10,24 @@ What it does less than a real registry: no uploads, no catalogue, no conditional
 from the images of the store. It has the referrers API only when a test says `refer`.
 """
 
-import base64
 import contextlib
 import http.client
 import itertools
 import json
 import re
 import ssl
+import time
 import urllib.parse
 
 from . import answers, quirks, secrets
 from .answers import Answer
-from .certificates import Certificate
 from .content import OCTETS, Content
 from .image import Image
 from .quirks import Quirk
 from .registry import Registry
 from .rules import RuledServer
 from .server import Seen
+from .tokens import TokenService
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 _CHUNK = 256 * 1024
@@ -35,14 +35,13 @@ _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"
 
 
 class ScriptedUpstream(RuledServer):
-    def __init__(self, content: Content, *, behind: Registry | None = None, tls: Certificate | None = None,
-                 name: str = "127.0.0.1"):
-        super().__init__(tls, name)
+    def __init__(self, content: Content, *, behind: Registry | None = None, **place):
+        super().__init__(**place)
         self.content, self._behind = content, behind
         self._tags: dict[tuple[str, str], str] = {}
         self._referrers: dict[str, list[dict]] | None = None
         self._credential: str | None = None
-        self._tokens: "TokenService | None" = None
+        self._tokens: TokenService | None = None
         self.ignores_ranges = False
 
     # -- what the test says
@@ -62,7 +61,7 @@ class ScriptedUpstream(RuledServer):
     def require_basic(self, username: str, password: str):
         self._credential = secrets.basic(username, password)
 
-    def require_token(self, tokens: "TokenService"):
+    def require_token(self, tokens: TokenService):
         self._tokens = tokens
 
     # -- what it answers
@@ -162,14 +161,18 @@ class Storage(RuledServer):
     """Where an upstream's redirects lead: blobs by digest under a signed URL. It has no business with credentials, so it
     remembers whoever brought some; `leaked` must be empty at the end."""
 
-    def __init__(self, content: Content, tls: Certificate | None = None, name: str = "127.0.0.1"):
-        super().__init__(tls, name)
+    def __init__(self, content: Content, **place):
+        super().__init__(**place)
         self._content = content
         self._numbers = itertools.count(1)
+        self._ends: dict[str, float] = {}   # signature → when it is no good any more
+        self.lifetime = 3600.0              # of what is signed from now on, in seconds
 
     def signed(self, digest: str) -> str:
         """A URL as storage hosts hand them out: who knows the query may read, so no log may show it."""
-        return f"{self.url}/storage/{digest}?signature={secrets.make(f'signed query {next(self._numbers)}')}"
+        signature = secrets.make(f"signed query {next(self._numbers)}")
+        self._ends[signature] = time.monotonic() + self.lifetime
+        return f"{self.url}/storage/{digest}?signature={signature}"
 
     def redirect(self, digest: str, status: int = 307) -> Quirk:
         return quirks.redirect(lambda: self.signed(digest), status)
@@ -179,53 +182,10 @@ class Storage(RuledServer):
         return [r.text() for r in self.seen() if r.header("Authorization") or r.header("Cookie")]
 
     def honest_answer(self, seen: Seen) -> Answer:
+        if time.monotonic() >= self._ends.get(seen.query.get("signature", [""])[0], 0):
+            return answers.xml(403, "AccessDenied", "Request has expired")
         headers = [("Content-Type", OCTETS), ("ETag", '"not-a-digest"')]
         return _of_content(self._content, seen.path.rsplit("/", 1)[1], headers, seen.header("Range"))
-
-
-class TokenService(RuledServer):
-    """Gives out bearer tokens. With a `signer` they are what docker-registry believes; without, they are random and a
-    scripted upstream asks `accepts`. `users` may pull what `private` matches; everybody else gets a token for the rest."""
-
-    def __init__(self, service: str = "test-registry", signer=None, users: dict[str, str] | None = None,
-                 private: str = r"^keys/", tls: Certificate | None = None, name: str = "127.0.0.1"):
-        super().__init__(tls, name)
-        self.service, self._signer, self._users, self._private = service, signer, users or {}, private
-        self._issued: dict[str, set[str]] = {}
-        self.realm = f"{self.url}/token"
-        self.expires_in: int | None = 300
-
-    def accepts(self, authorization: str | None, scope: str) -> bool:
-        scheme, _, token = (authorization or "").partition(" ")
-        return scheme.lower() == "bearer" and token in self._issued and (not scope or scope in self._issued[token])
-
-    def honest_answer(self, seen: Seen) -> Answer:
-        user = self._user(seen.header("Authorization"))
-        if user is None:
-            return answers.error(401, "UNAUTHORIZED", "incorrect username or password")
-        asked = [s for value in seen.query.get("scope", []) for s in value.split(" ") if s]
-        granted = [s for s in asked if user or not re.search(self._private, s.split(":")[1])]
-        fields = [f'"token":"{self._issue(user, granted)}"']
-        if self.expires_in is not None:
-            fields.append(f'"expires_in":{self.expires_in}')
-        return answers.with_body(200, "application/json", ("{" + ",".join(fields) + "}").encode())
-
-    def _user(self, authorization: str | None) -> str | None:
-        """The user's name; "" for anonymous; None for a wrong password."""
-        if not authorization:
-            return ""
-        scheme, _, encoded = authorization.partition(" ")
-        name, _, password = base64.b64decode(encoded).decode().partition(":") if scheme.lower() == "basic" else ("", "", "")
-        return name if name and self._users.get(name) == password else None
-
-    def _issue(self, user: str, granted: list[str]) -> str:
-        if self._signer:
-            access = [dict(zip(("type", "name", "actions"), (*s.split(":")[:2], s.split(":")[2].split(",")))) for s in granted]
-            token = self._signer.token(user, access, self.expires_in or 60)
-        else:
-            token = secrets.make(f"token of {user or 'anonymous'} for {granted}")
-        self._issued[token] = set(granted)
-        return token
 
 
 def _of_content(content: Content, digest: str, headers: list[tuple[str, str]], wanted_range: str | None) -> Answer:

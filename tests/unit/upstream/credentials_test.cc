@@ -30,6 +30,19 @@ class CredentialsTest : public ::testing::Test {
   Settings settings_;
 };
 
+// RFC 7617 has no place for line breaks; Google wants its key files as they are.
+TEST_F(CredentialsTest, LineBreaksAreForGooglesKeyFilesAlone) {
+  settings_.password_file = temporary_file("key.json", "{\n \"a\": 1\n}\n");
+  Credentials as_user = credentials();
+  EXPECT_NE(basic(as_user).find("control byte"), std::string::npos);
+  settings_.username = "_json_key";
+  Credentials as_key = credentials();
+  EXPECT_EQ(basic(as_key), "Basic X2pzb25fa2V5OnsKICJhIjogMQp9");
+  settings_.password_file = temporary_file("zero", std::string("a\0b", 3));
+  Credentials with_zero = credentials();
+  EXPECT_NE(basic(with_zero).find("control byte"), std::string::npos);
+}
+
 TEST_F(CredentialsTest, FileIsReadAgainWhenItChanged) {
   settings_.password_file = temporary_file("password", "one\r\n");
   Credentials source = credentials();

@@ -85,7 +85,26 @@ TEST(RedirectFlow, ChallengeOfARedirectTargetIsNotAnswered) {
   Result<std::string> blob = harness.get_blob("a", kDigest).get();
   ASSERT_FALSE(blob);
   EXPECT_EQ(blob.error().code, Errc::denied);
-  EXPECT_EQ(target.requests().size(), 1U);
+  // The registry was asked for another URL, once; the target's challenge was not answered.
+  EXPECT_EQ(target.requests().size(), 2U);
+  EXPECT_EQ(server.requests().size(), 2U);
+  for (const SeenRequest& request : target.requests()) EXPECT_EQ(request.header("authorization"), "");
+}
+
+TEST(RedirectFlow, SignatureThatHasEndedIsAskedForAnew) {
+  ScriptedServer target([](const SeenRequest& request, Connection& connection) {
+    bool is_old = request.target.find("old") != std::string::npos;
+    connection.send(is_old ? response(403, "", "<Error/>") : response(200, "", "content"));
+  });
+  bool is_first = true;
+  ScriptedServer server([&](const SeenRequest&, Connection& connection) {
+    connection.send(redirect(307, target.url() + (is_first ? "/data?signature=old" : "/data?signature=new")));
+    is_first = false;
+  });
+  Harness harness(basic_settings(server.url()));
+  Result<std::string> blob = harness.get_blob("a", kDigest).get();
+  ASSERT_TRUE(blob) << blob.error().message;
+  EXPECT_EQ(*blob, "content");
 }
 
 TEST(RedirectFlow, HeadRefusedAtATargetIsAskedByGet) {

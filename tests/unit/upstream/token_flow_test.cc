@@ -313,7 +313,7 @@ TEST(TokenFlow, SecretsAreNeitherLoggedNorInMessages) {
   ScriptedServer server([&](const SeenRequest& request, Connection& connection) {
     if (request.target.find("/cdn") != std::string::npos) return void(connection.send(response(500, "", "")));
     bool has_token = !request.header("authorization").empty();
-    connection.send(has_token ? response(307, "Location: /cdn?signature=canary-query\r\n", "")
+    connection.send(has_token ? response(307, "Location: /cdn/canary-ticket?signature=canary-query\r\n", "")
                               : challenge(service.url() + "/token?canary-realm=1"));
   });
   Settings settings = settings_with_credential(server.url(), "canary-password");
@@ -322,7 +322,8 @@ TEST(TokenFlow, SecretsAreNeitherLoggedNorInMessages) {
   Result<ManifestBody> body = harness.get_manifest("a/b", "1").get();
   ASSERT_FALSE(body);
   std::string log = harness.stop_and_read_log() + body.error().message;
-  EXPECT_NE(log.find("/cdn"), std::string::npos) << "the log does hold what was asked";
+  EXPECT_NE(log.find("/v2/a/b/manifests/1"), std::string::npos) << "the log does hold what was asked";
+  EXPECT_NE(log.find("redirected to " + server.authority()), std::string::npos) << log;
   EXPECT_EQ(log.find("canary"), std::string::npos) << log;
   EXPECT_EQ(log.find("dXNlcjpj"), std::string::npos) << log;
 }

@@ -37,6 +37,16 @@ TEST(TokenResponse, LifetimeIsATenthLessAndAtLeastAMinute) {
   EXPECT_EQ(parse(R"({"token":"a","expires_in":1000000000000})")->lifetime, Duration(24 * 3600 * 900));
 }
 
+TEST(TokenResponse, JwtSaysHowLongWhereTheAnswerDoesNot) {
+  auto lifetime = [](const std::string& claims) {
+    return parse(R"({"token":"e30.)" + base64url(claims) + R"(.sig"})")->lifetime;
+  };
+  EXPECT_EQ(lifetime(R"({"exp":8600,"iat":5000})"), Duration(3'240'000));
+  EXPECT_EQ(lifetime(R"({"exp":1000000000,"iat":5000})"), Duration(24 * 3600 * 900));
+  EXPECT_EQ(lifetime(R"({"exp":5010,"iat":5000})"), Duration(9'000));
+  EXPECT_EQ(lifetime(R"({"iat":5000})"), Duration(54'000));
+}
+
 TEST(TokenResponse, JwtEndsWithItsExp) {
   EXPECT_EQ(lifetime_of_jwt(R"({"exp":1000100})"), Duration(90'000));
   EXPECT_EQ(lifetime_of_jwt(R"({"exp":5100,"iat":5000})"), Duration(90'000))

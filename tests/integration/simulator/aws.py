@@ -1,9 +1,8 @@
 """What of AWS a pull from Amazon ECR needs, by the facts that are public about it: the services that give out credentials,
-the API that gives out registry tokens, and the registries with their peculiarities.
+and the API that gives out registry tokens.
 
     cloud = Cloud(region)                 ECR's and STS' APIs; every signature is recomputed
     metadata = Metadata(cloud)            an instance's (IMDSv2) and a container's credential endpoint
-    registry = EcrRegistry(cloud, s3, …)  a private registry; EcrPublic: public.ecr.aws
 
 What is less than the real thing: one region, one account, no policies beyond `denied`; tokens are opaque.
 """
@@ -15,12 +14,12 @@ import json
 import time
 import urllib.parse
 
-from . import answers, secrets, sigv4
-from .answers import Answer
-from .content import Content
-from .rules import RuledServer
-from .server import Seen
-from .upstream import ScriptedUpstream, Storage
+from harness import answers, secrets
+from harness.answers import Answer
+from harness.rules import RuledServer
+from harness.server import Seen
+
+from . import sigv4
 
 _STS = "https://sts.amazonaws.com/doc/2011-06-15/"
 
@@ -52,8 +51,8 @@ class Cloud(RuledServer):
     """The APIs. `signers` are the names of the keys that signed GetAuthorizationToken, in order; `flaws` what was wrong
     with a signature, and must be empty at the end of a test that expects none."""
 
-    def __init__(self, region: str = "eu-central-1", tls=None, name: str = "127.0.0.1"):
-        super().__init__(tls, name)
+    def __init__(self, region: str = "eu-central-1", **place):
+        super().__init__(**place)
         self.region = region
         self.token_lifetime = 12 * 3600.0
         self.web_identities: dict[str, str] = {}      # token → the role it may take
@@ -145,8 +144,8 @@ class Metadata(RuledServer):
 
     ROLE = "instance-role"
 
-    def __init__(self, keys: Keys, **options):
-        super().__init__(options.get("tls"), options.get("name", "127.0.0.1"))
+    def __init__(self, keys: Keys, **place):
+        super().__init__(**place)
         self.keys, self.authorization = keys, ""
         self._sessions: set[str] = set()
 
@@ -174,91 +173,6 @@ class Metadata(RuledServer):
         return answers.with_body(200, "application/json", json.dumps(self.keys.document()).encode())
 
 
-class S3(Storage):
-    """A bucket behind presigned URLs: signed for GET alone, and one kind of authentication at a time."""
-
-    def honest_answer(self, seen: Seen) -> Answer:
-        if seen.header("Authorization"):
-            return _xml(400, "InvalidArgument", "Only one auth mechanism allowed")
-        if seen.method == "HEAD":
-            return _xml(403, "SignatureDoesNotMatch", "The request signature we calculated does not match")
-        return super().honest_answer(seen)
-
-
-class EcrRegistry(ScriptedUpstream):
-    """A private registry: Basic with the whole token and nothing else; an ended token is a 403 without a challenge; a
-    manifest's digest is told to HEAD and not to GET; tag lists are text/plain, and `last` is opaque."""
-
-    PAGE = 100
-
-    def __init__(self, cloud: Cloud, storage: S3, content: Content, **options):
-        super().__init__(content, **options)
-        self.cloud, self._storage = cloud, storage
-
-    def honest_answer(self, seen: Seen) -> Answer:
-        refusal = self._token_refusal(seen)
-        if refusal:
-            return refusal
-        repository = seen.path.removeprefix("/v2/").rsplit("/", 2)[0]
-        if repository and repository not in {name for name, _ in self._tags}:
-            return answers.error(404, "NAME_UNKNOWN")
-        if "/tags/list" in seen.path:
-            return self._page(repository, seen)
-        if "/blobs/" in seen.path and seen.method == "GET":
-            answer = answers.with_body(307, "text/plain", b"", ("Location", self._storage.signed(seen.path.rsplit("/", 1)[1])))
-            return answer
-        answer = super().honest_answer(seen)
-        answer.set_header("ETag", None)
-        if seen.method == "GET" and "/manifests/" in seen.path:
-            answer.set_header("Docker-Content-Digest", None)
-        return answer
-
-    def _token_refusal(self, seen: Seen) -> Answer | None:
-        scheme, _, token = (seen.header("Authorization") or "").partition(" ")
-        state = self.cloud.token_state(token) if scheme == "Basic" else "none"
-        if state == "good":
-            return None
-        if state == "expired":
-            return answers.error(403, "DENIED", "Your authorization token has expired. Reauthenticate and try again.")
-        return answers.error(401, "UNAUTHORIZED", "Not Authorized",
-                             ("WWW-Authenticate", f'Basic realm="{self.url}/",service="ecr.amazonaws.com"'))
-
-    def _page(self, repository: str, seen: Seen) -> Answer:
-        asked = int(seen.query.get("n", [self.PAGE])[0])
-        if asked > 1000:
-            return answers.error(405, "UNSUPPORTED", "Invalid parameter at 'maxResults' failed to satisfy constraint: "
-                                 "'Member must have value less than or equal to 1000'")
-        tags = sorted((tag for name, tag in self._tags if name == repository), key=lambda tag: hash_of(tag))  # in no order
-        last = seen.query.get("last", [""])[0]
-        begin = int(base64.urlsafe_b64decode(last)) if last else 0
-        page = tags[begin:begin + asked]
-        link = []
-        if begin + asked < len(tags):
-            opaque = urllib.parse.quote(base64.urlsafe_b64encode(str(begin + asked).encode()).decode())
-            link = [("Link", f'<{self.url}/v2/{repository}/tags/list?last={opaque}&n={asked}>; rel="next"')]
-        return answers.with_body(200, "text/plain; charset=utf-8", json.dumps({"name": repository, "tags": page}).encode(), *link)
-
-
-class EcrPublic(EcrRegistry):
-    """public.ecr.aws with a credential: a Bearer that is GetAuthorizationToken's own; one that has ended is a 400 without
-    a challenge, and HEAD of a blob is refused to everybody."""
-
-    def _token_refusal(self, seen: Seen) -> Answer | None:
-        scheme, _, token = (seen.header("Authorization") or "").partition(" ")
-        state = self.cloud.token_state(token) if scheme == "Bearer" else "none"
-        if state == "expired":
-            return answers.error(400, "BAD_REQUEST", "Bad Request")
-        if state != "good" or (seen.method == "HEAD" and "/blobs/" in seen.path):
-            return answers.error(401, "DENIED", "Not Authorized", (
-                "WWW-Authenticate", f'Bearer realm="{self.url}/token/",service="public.ecr.aws",scope="aws"'))
-        return None
-
-
-def hash_of(text: str) -> int:
-    """An order that is the same in each run, and no alphabet's."""
-    return sum(byte * 131 ** index for index, byte in enumerate(text.encode())) % 1009
-
-
 def failure(status: int, kind: str, message: str) -> Answer:
     body = json.dumps({"__type": f"com.amazon.coral.service#{kind}", "message": message}).encode()
     return answers.with_body(status, "application/x-amz-json-1.1", body)
@@ -268,11 +182,6 @@ def _sts_failure(status: int, code: str, message: str) -> Answer:
     xml = (f'<ErrorResponse xmlns="{_STS}"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>'
            "<RequestId>1</RequestId></ErrorResponse>")
     return answers.with_body(status, "text/xml", xml.encode())
-
-
-def _xml(status: int, code: str, message: str) -> Answer:
-    body = f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'
-    return answers.with_body(status, "application/xml", body.encode())
 
 
 def _time(seconds: float) -> str:

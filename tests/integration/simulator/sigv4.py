@@ -5,7 +5,7 @@ import hmac
 import re
 import urllib.parse
 
-from .server import Seen
+from harness.server import Seen
 
 _FORM = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, ?"
                    r"SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})$")
