@@ -1,10 +1,14 @@
 """`mirrors` of an upstream: further base URLs with the same content, asked in order when the url does not answer, and
 without a credential. What they do about wrong bytes is in test_never_wrong."""
 
-from harness import case, quirks, secrets
+import sys
+import threading
 
+from harness import case, quirks, secrets, wait
 
-class MirrorsTest(case.TestCase):
+MIB = 1 << 20
+
+class MirrorsCase(case.TestCase):
     def setUp(self):
         super().setUp()
         self.hut = self.store.image("hut")
@@ -19,6 +23,8 @@ class MirrorsTest(case.TestCase):
     def pull(self):
         self.pull_everything(self.entrepot.client(), "library/hut", self.hut)
 
+
+class MirrorsTest(MirrorsCase):
     @case.short
     def test_the_url_is_down(self):
         self.start()
@@ -71,3 +77,48 @@ class MirrorsTest(case.TestCase):
         self.assertTrue(self.second.seen(), "the control: it was asked")
         leaked = [r.text() for r in self.first.seen() + self.second.seen() if r.header("Authorization")]
         self.assertEqual(leaked, [])
+
+
+class LargeBlobTest(MirrorsCase):
+    """256 MiB whose upstreams cut every 20 MiB. No byte costs more than it must."""
+    SIZE, PIECE = 256 * MIB, 20 * MIB
+
+    def fetched(self, origin, blob) -> int:
+        return sum(seen.sent for seen in origin.seen("GET", blob.digest))
+
+    def expect_right(self, blob):
+        reply = self.entrepot.client().get(f"/v2/library/hut/blobs/{blob.digest}")
+        self.assertEqual((reply.status, reply.digest, reply.error), (200, blob.digest, ""))
+
+    def kill_after(self, origin, blob, count: int) -> threading.Thread:
+        def look():
+            wait.until(lambda: self.fetched(origin, blob) >= count, f"{count} bytes of the blob to be fetched", 120)
+            origin.stop_listening()
+        made = threading.Thread(target=look)
+        made.start()
+        return made
+
+    def test_cut_every_20_mib(self):
+        self.start()
+        blob = self.content.make(self.SIZE, "cut every 20 MiB")
+        self.url.on("GET", blob.digest, quirks.cut(self.PIECE))
+        self.expect_right(blob)
+        fetched = self.fetched(self.url, blob)
+        print(f"fetched {fetched / blob.size:.4f} times the blob, {len(self.url.seen('GET', blob.digest))} requests", file=sys.stderr)
+        self.assertLessEqual(fetched, 1.02 * blob.size)
+        self.assertEqual(self.fetched(self.first, blob), 0, "an upstream that goes on is not left for a mirror")
+
+    def test_a_second_one_goes_on_when_the_first_dies(self):
+        self.start()
+        blob = self.content.make(self.SIZE, "the first dies")
+        for origin in (self.url, self.first):
+            origin.on("GET", blob.digest, quirks.cut(self.PIECE))
+        dying = self.kill_after(self.url, blob, 110 * MIB)
+        self.expect_right(blob)
+        dying.join()
+        by_url, by_first = self.fetched(self.url, blob), self.fetched(self.first, blob)
+        print(f"fetched {(by_url + by_first) / blob.size:.4f} times the blob, {by_url / MIB:.0f} MiB of them from the url",
+              file=sys.stderr)
+        self.assertLessEqual(by_url + by_first, 1.02 * blob.size)
+        self.assertGreater(by_url, 0)
+        self.assertGreater(by_first, 0)
