@@ -116,6 +116,7 @@ class Entrepot:
     def stop(self):
         """SIGTERM, and everything that must hold at an orderly end."""
         try:
+            self._expect_no_secrets()
             self._expect_no_stalls()
         finally:
             code = self._process.stop(paths.patience(30))
@@ -157,6 +158,13 @@ class Entrepot:
             raise Stalled(f"{len(stalled)} stalls, {self._process.log}: {stalled[:5]}")
         leaked = secrets.found_in(text)
         assert not leaked, f"the log holds secrets: {leaked} ({self._process.log})"
+
+    def _expect_no_secrets(self):
+        """Where everybody on the machine, or whoever watches it, may look."""
+        for place, text in (("its metrics", self.admin().get("/metrics").body.decode()),
+                            ("its command line", pathlib.Path(f"/proc/{self.pid}/cmdline").read_text())):
+            leaked = secrets.found_in(text)
+            assert not leaked, f"{place} hold secrets: {leaked}"
 
     def _expect_no_stalls(self):
         stalls = self.metric("entrepot_loop_stalls_total")

@@ -40,7 +40,8 @@ class Registry:
     """Serves the store in `root`. Registries with different settings may share a store as long as all only read."""
 
     def __init__(self, root: pathlib.Path, log: pathlib.Path, *, read_only: bool = True, tls: Certificate | None = None,
-                 basic: tuple[str, str] | None = None, token: TokenAuth | None = None, remote: str | None = None):
+                 basic: tuple[str, str] | None = None, token: TokenAuth | None = None, remote: str | None = None,
+                 remote_credential: tuple[str, str] | None = None):
         self._tls = tls
         folder = log.parent
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,7 +52,7 @@ class Registry:
             username, password = basic
             salt = crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16)
             htpasswd.write_text(f"{username}:{crypt.crypt(password, salt)}\n")
-        self._config.write_text(_config(root, read_only, tls, htpasswd, token, remote))
+        self._config.write_text(_config(root, read_only, tls, htpasswd, token, remote, remote_credential))
         self._process = Process(["docker-registry", "serve", self._config], log,
                                 env={"HTTP_PROXY": "", "HTTPS_PROXY": ""})
         self.address = wait.until(self._listening, f"docker-registry to listen ({log})")
@@ -98,7 +99,7 @@ class Registry:
         self.stop()
 
 
-def _config(root, read_only, tls, htpasswd, token, remote) -> str:
+def _config(root, read_only, tls, htpasswd, token, remote, remote_credential) -> str:
     lines = ["version: 0.1", "log:", "  level: info", "  formatter: json", "  accesslog:", "    disabled: true",
              "storage:", "  filesystem:", f"    rootdirectory: {root}", "    maxthreads: 100"]
     if read_only and not remote:
@@ -115,6 +116,8 @@ def _config(root, read_only, tls, htpasswd, token, remote) -> str:
                   f"    issuer: {token.issuer}", f"    rootcertbundle: {token.certificate}"]
     if remote:
         lines += ["proxy:", f"  remoteurl: {remote}"]
+    if remote_credential:
+        lines += [f"  username: {remote_credential[0]}", f"  password: {remote_credential[1]}"]
     return "\n".join(lines) + "\n"
 
 

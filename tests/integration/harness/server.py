@@ -65,7 +65,7 @@ class Server:
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._tls.load_cert_chain(tls.certificate, tls.key)
             self._tls.set_alpn_protocols(["http/1.1"])
-        self._listener = socket.create_server(at, backlog=512)
+        self._listener = _listen(at)
         self.name = name
         self._at = self._listener.getsockname()[:2]
         self.port = self._at[1]
@@ -103,7 +103,7 @@ class Server:
 
     def listen_again(self):
         """On the same port."""
-        self._listener = socket.create_server(self._at, backlog=512)
+        self._listener = _listen(self._at)
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self):
@@ -163,6 +163,10 @@ class Server:
                 seen.ended = True
             if (seen.header("Connection") or "").lower() == "close":
                 return
+
+
+def _listen(at: tuple[str, int]) -> socket.socket:
+    return socket.create_server(at, backlog=512, family=socket.AF_INET6 if ":" in at[0] else socket.AF_INET)
 
 
 def _read_request(connection: socket.socket, rest: bytes, number: int) -> tuple[Seen | None, bytes]:

@@ -1,6 +1,7 @@
 """The base of the tests of simulated registries."""
 
 import json
+import pathlib
 
 from harness import case, secrets, skopeo
 from harness.image import OCI_INDEX
@@ -35,8 +36,15 @@ class RegistryCase(case.TestCase):
         """entrepot over TLS; the upstream has the name of the url's host, unless told otherwise."""
         table = {"name": upstream or url.split("//")[1], "url": url, "ca_file": str(self.authority.ca_file),
                  "allow_private": [self.hosts.NETWORK], "tag_ttl": tag_ttl, **more}
+        self.addCleanup(self.expect_no_secrets_in, self.scratch / name / "cache")
         return self.make_entrepot(table, name=name, tls=self.authority.server(f"{name} itself", f"IP:{self.address}"),
                                   etc=self.etc, environment=environment, server__listen=[f"{self.address}:0"], server__threads=1)
+
+    def expect_no_secrets_in(self, cache: pathlib.Path):
+        """What entrepot has written: the index, and blobs, of which these tests have small ones."""
+        for path in cache.rglob("*"):
+            if path.is_file():
+                self.assertEqual(secrets.found_in(path.read_bytes().decode("latin-1")), [], path)
 
     def own(self, username: str = "reader") -> dict:
         return {"access": "shared", "allow_unauthenticated_private": True, "username": username,

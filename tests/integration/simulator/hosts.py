@@ -1,6 +1,6 @@
 """Where the hosts of a simulated service listen."""
 
-from harness.certificates import Authority
+from harness.certificates import Authority, Certificate
 from harness.own_etc import OwnEtc
 
 
@@ -12,14 +12,14 @@ class NamedHosts:
 
     def __init__(self, authority: Authority, etc: OwnEtc):
         self._authority, self._etc = authority, etc
-        self._addresses: dict[str, str] = {"localhost": "127.0.0.1"}
+        self.addresses: dict[str, str] = {"localhost": "127.0.0.1"}
 
-    def place(self, name: str) -> dict:
-        """For the constructor of a server."""
-        address = f"127.1.0.{len(self._addresses)}"
-        self._addresses[name] = address
-        self._etc.write("hosts", "".join(f"{address} {name}\n" for name, address in self._addresses.items()))
-        return {"name": name, "at": (address, 443), "tls": self._authority.server(name, f"DNS:{name}")}
+    def place(self, name: str, port: int = 443, certificate: Certificate | None = None) -> dict:
+        """For the constructor of a server. Port 80 is plain HTTP."""
+        address = self.addresses.setdefault(name, f"127.1.0.{len(self.addresses)}")
+        self._etc.write("hosts", "".join(f"{address} {name}\n" for name, address in self.addresses.items()))
+        tls = None if port == 80 else certificate or self._authority.server(name, f"DNS:{name}")
+        return {"name": name, "at": (address, port), "tls": tls}
 
 
 class LocalHosts:
