@@ -122,8 +122,19 @@ bool CurlDriver::take_room(const CurlExchange& exchange) {
 
 void CurlDriver::launch(CurlExchange& exchange) {
   if (multi_ == nullptr) make_multi();
-  CURL* easy = exchange.prepare();
   running_.insert(&exchange);
+  give_to_curl(exchange);
+}
+
+void CurlDriver::dial_on(CurlExchange& exchange) {
+  CHECK(!is_inside_curl_);
+  curl_multi_remove_handle(multi_, exchange.easy());
+  exchange.leave_connecting();
+  give_to_curl(exchange);
+}
+
+void CurlDriver::give_to_curl(CurlExchange& exchange) {
+  CURL* easy = exchange.prepare();
   ++connecting_;
   if (easy == nullptr || curl_multi_add_handle(multi_, easy) != CURLM_OK)
     exchange.fail(Errc::upstream_failed, "libcurl does not take the request");
@@ -278,6 +289,10 @@ void CurlDriver::collect() {
     CURLcode result = message->data.result;
     CurlExchange* exchange = nullptr;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
+    if (exchange->may_dial_on(result)) {
+      dial_on(*exchange);
+      continue;
+    }
     curl_multi_remove_handle(multi_, message->easy_handle);
     running_.erase(exchange);
     std::erase(resuming_, exchange);

@@ -49,6 +49,8 @@ class CurlDriver final : public Transport {
   bool may_open(const Url& url, const sockaddr& address) const;
   /// The exchange ends before curl is done with it: out of wherever it waits or the multi handle.
   void take_out(CurlExchange& exchange);
+  /// The exchange gives up the address that it waits for, and dials the next.
+  void dial_on(CurlExchange& exchange);
   bool is_inside_curl() const { return is_inside_curl_; }
   /// The exchange is paused, and goes on in a turn of the loop in which not too many others do.
   void resume_soon(CurlExchange& exchange);
@@ -63,6 +65,7 @@ class CurlDriver final : public Transport {
   /// Takes from the budget; false, and told when to try again, if there is nothing.
   bool take_room(const CurlExchange& exchange);
   void launch(CurlExchange& exchange);
+  void give_to_curl(CurlExchange& exchange);
   void launch_queued();
   void make_multi();
   void watch(curl_socket_t fd, int what);

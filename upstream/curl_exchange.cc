@@ -21,6 +21,10 @@ constexpr size_t kMostWaitingOfBypass = 128 * 1024;
 size_t most_waiting(TransferClass transfer_class) {
   return transfer_class == TransferClass::bypass ? kMostWaitingOfBypass : kMostWaiting;
 }
+// What a connection is waited for when there is another address: then SYN is sent a second time (RFC 6298).
+constexpr Duration kPatienceWithAnAddress{1'000};
+constexpr size_t kMaxAddresses = 8;
+
 // What must come within stall_timeout: else a peer that drips keeps a connection and a fill for ever.
 constexpr size_t kLeastProgress = 64 * 1024;
 
@@ -74,14 +78,38 @@ void CurlExchange::wait_for_addresses(Resolver::Ticket ticket) {
 
 void CurlExchange::set_addresses(const Addresses& addresses) {
   ticket_.reset();
+  size_t count = std::min(addresses.size(), kMaxAddresses);
+  addresses_.assign(addresses.begin(), addresses.begin() + static_cast<ptrdiff_t>(count));
+}
+
+// The next of each family, between which curl chooses (RFC 8305). Of several of one family this libcurl
+// (7.88) dials the second only when its time for all of them is over.
+void CurlExchange::take_addresses() {
+  if (addresses_.empty()) return;
   look_up_answer_ = "+" + url().authority();
   char separator = ':';
-  for (const std::string& address : addresses) {
-    bool is_v6 = address.find(':') != std::string::npos;
+  for (bool v6 : {false, true}) {
+    auto is_wanted = [v6](const std::string& address) {
+      return (address.find(':') != std::string::npos) == v6;
+    };
+    auto found = std::ranges::find_if(addresses_, is_wanted);
+    if (found == addresses_.end()) continue;
     look_up_answer_ += separator;
-    look_up_answer_ += is_v6 ? "[" + address + "]" : address;
+    look_up_answer_ += v6 ? "[" + *found + "]" : *found;
     separator = ',';
+    addresses_.erase(found);
   }
+}
+
+bool CurlExchange::has_tcp_connection() const {
+  curl_off_t microseconds = 0;
+  curl_easy_getinfo(easy_.get(), CURLINFO_CONNECT_TIME_T, &microseconds);
+  return microseconds > 0;
+}
+
+bool CurlExchange::may_dial_on(CURLcode result) const {
+  if (state_ != State::connecting || addresses_.empty()) return false;
+  return result == CURLE_COULDNT_CONNECT || (result == CURLE_OPERATION_TIMEDOUT && !has_tcp_connection());
 }
 
 void CurlExchange::wait_in_queue() {
@@ -93,7 +121,11 @@ CURL* CurlExchange::prepare() {
   state_ = State::connecting;
   is_connecting_ = true;
   deadline_.cancel();
+  take_addresses();
+  if (!addresses_.empty()) deadline_.start(kPatienceWithAnAddress, [this] { on_deadline(); });
   easy_.reset(curl_easy_init());
+  headers_.reset();
+  resolve_.reset();
   if (!easy_ || !set_headers() || !set_look_up()) return nullptr;
   set_options();
   set_connection_options();
@@ -152,6 +184,10 @@ void CurlExchange::on_deadline() {
   const CurlOptions& options = driver_.options();
   if (state_ == State::resolving)
     return fail(Errc::upstream_timeout, "could not resolve " + url().host() + " in time");
+  if (state_ == State::connecting) {
+    if (may_dial_on(CURLE_OPERATION_TIMEDOUT)) driver_.dial_on(*this);
+    return;
+  }
   if (state_ == State::queued) return fail(Errc::overloaded, "no connection became free");
   if (state_ != State::body) return fail(Errc::upstream_timeout, "no response in time");
   auto spent = std::chrono::duration_cast<Duration>(driver_.loop().clock().monotonic() - progress_since_);

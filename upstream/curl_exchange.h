@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,7 +24,8 @@ class CurlDriver;
 ///     idle        wait_for_addresses, wait_in_queue, prepare, fail
 ///     resolving   wait_in_queue, prepare (addresses)        connect_timeout: upstream_timeout
 ///     queued      prepare (the driver has room)                 header_timeout: overloaded
-///     connecting  the request is about to be sent               connect_timeout, by curl
+///     connecting  the request is about to be sent               connect_timeout, by curl; a second for each
+///                                                               address that is followed by another
 ///     waiting     the head is there                             header_timeout: upstream_timeout
 ///     body        curl is done                                  stall_timeout for each 64 KiB, unless
 ///     paused:
@@ -51,6 +53,8 @@ class CurlExchange final : public Transfer {
   void wait_in_queue();
   /// The easy handle with all its options, for the multi handle; nullptr when there is none to be had.
   CURL* prepare();
+  /// Whether there is another address to dial, now that this came of the last one.
+  bool may_dial_on(CURLcode result) const;
   /// No longer one of the driver's connecting exchanges; again does nothing.
   void leave_connecting();
   /// curl is done, and the easy handle is out of the multi handle.
@@ -80,6 +84,8 @@ class CurlExchange final : public Transfer {
 
   void set_options();
   bool set_look_up();
+  void take_addresses();
+  bool has_tcp_connection() const;
   void set_connection_options();
   void set_callbacks();
   bool set_headers();
@@ -94,8 +100,9 @@ class CurlExchange final : public Transfer {
   CurlDriver& driver_;
   const TransportRequest request_;
   State state_ = State::idle;
-  Resolver::Ticket ticket_;     // while resolving
-  std::string look_up_answer_;  // for CURLOPT_RESOLVE; "" = curl finds out by itself
+  Resolver::Ticket ticket_;            // while resolving
+  std::deque<std::string> addresses_;  // that were not dialled yet
+  std::string look_up_answer_;         // for CURLOPT_RESOLVE; "" = curl finds out by itself
   std::unique_ptr<CURL, FreeEasy> easy_;
   std::unique_ptr<curl_slist, FreeList> headers_;
   std::unique_ptr<curl_slist, FreeList> resolve_;

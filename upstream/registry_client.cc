@@ -223,7 +223,7 @@ Task<Result<ManifestHead>> RegistryClient::head_manifest(std::string repository,
   if (!answer) co_return fail(std::move(answer).error());
   int status = answer->head.status;
   // A target that was signed for GET, or a registry that does not know HEAD.
-  if (status == 405 || (answer->is_elsewhere && (status == 401 || status == 403)))
+  if (status == 405 || status == 501 || (answer->is_elsewhere && (status == 401 || status == 403)))
     co_return co_await head_by_get(std::move(repository), std::move(reference));
   if (status != 200) {
     Answer& refused = *answer;

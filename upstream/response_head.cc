@@ -8,7 +8,7 @@ namespace entrepot::upstream {
 namespace {
 
 constexpr size_t kMaxHeadSize = 64 * 1024;
-constexpr size_t kMaxHeaders = 256;
+constexpr size_t kMaxHeaders = 100;
 constexpr int kMaxInterims = 10;
 constexpr int kMaxRetryAfter = 24 * 60 * 60;
 

@@ -51,6 +51,7 @@ class Answer:
     stall_seconds: float = 60
     bytes_per_second: float | None = None
     rate: "Rate | None" = None                # shared with other answers
+    interim: int = 0                          # so many 103s before it
     head_in_bytes: bool = False               # the head in packets of one byte
     says_nothing: str = ""                    # not even a head: "silent" for ever, or the connection ends by "fin" | "rst"
     close: bool = False
@@ -99,6 +100,7 @@ def send(connection: socket.socket, answer: Answer, has_body: bool, count: Calla
         _wait(connection, threading.Event(), answer.stall_seconds)
     if answer.says_nothing:
         raise Hangup(answer.says_nothing == "rst")
+    connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * answer.interim)
     head = _head(answer)
     for piece in (head[i:i + 1] for i in range(len(head))) if answer.head_in_bytes else (head,):
         connection.sendall(piece)

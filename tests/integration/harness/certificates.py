@@ -24,7 +24,8 @@ class Authority:
              "-days", "2", "-subj", "/CN=entrepot test authority", "-keyout", self._key, "-out", self.ca_file,
              "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign"])
 
-    def server(self, name: str = "localhost", hosts: str = "DNS:localhost,IP:127.0.0.1", days: int = 2) -> Certificate:
+    def server(self, name: str = "localhost", hosts: str = "DNS:localhost,IP:127.0.0.1", days: int = 2,
+               digest: str = "sha256") -> Certificate:
         """A server's certificate for the hosts (in openssl's subjectAltName notation). Negative days: it has ended."""
         certificate, key = self._folder / f"{name}.crt", self._folder / f"{name}.key"
         request, extensions = self._folder / f"{name}.csr", self._folder / f"{name}.ext"
@@ -32,7 +33,7 @@ class Authority:
              "-subj", f"/CN={name[:64]}", "-keyout", key, "-out", request])
         extensions.write_text(f"subjectAltName={hosts}\nextendedKeyUsage=serverAuth\nkeyUsage=digitalSignature\n")
         run(["openssl", "x509", "-req", "-in", request, "-CA", self.ca_file, "-CAkey", self._key,
-             "-CAcreateserial", "-days", days, "-extfile", extensions, "-out", certificate])
+             "-CAcreateserial", "-days", days, f"-{digest}", "-extfile", extensions, "-out", certificate])
         return Certificate(certificate, key)
 
 

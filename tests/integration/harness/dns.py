@@ -4,30 +4,45 @@ import socket
 import struct
 import threading
 
+_FIT = 28   # A records in an answer of 512 bytes
+
 
 class NameServer:
     """`answers`: name → the addresses that each question in turn is answered with; the last ones for all that follow. A name that
     is not there is NXDOMAIN. `asked` are the names of the questions."""
 
-    def __init__(self, answers: dict[str, list[list[str]]], address: str = "127.0.0.1"):
+    def __init__(self, answers: dict[str, list[list[str]]], address: str = "127.0.0.1", code: int = 0, is_silent: bool = False,
+                 is_nonsense: bool = False):
+        """`code`: the RCODE of all answers."""
         self._answers, self.asked = answers, []
+        self._code, self._is_silent, self._is_nonsense = code, is_silent, is_nonsense
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((address, 53))
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._socket.settimeout(0.1)
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def stop(self):
+        """The port is free then."""
+        self._is_stopping = True
+        self._thread.join()
         self._socket.close()
 
     def _serve(self):
-        while True:
+        while not self._is_stopping:
             try:
                 question, asker = self._socket.recvfrom(4096)
-                if answer := self._answer(question):
-                    self._socket.sendto(answer, asker)
-            except OSError:
-                return
+            except TimeoutError:
+                continue
+            if answer := self._answer(question):
+                self._socket.sendto(answer, asker)
 
     def _answer(self, question: bytes) -> bytes:
+        if self._is_silent:
+            return b""
+        if self._is_nonsense:
+            return question[:2] + b"\x81\x80" + b"\xff" * 40
         labels, at = [], 12
         while question[at]:
             labels.append(question[at + 1:at + 1 + question[at]].decode())
@@ -40,6 +55,7 @@ class NameServer:
             addresses = known[0]
             if len(known) > 1:
                 known.pop(0)
+        addresses, is_cut = addresses[:_FIT], len(addresses) > _FIT
         records = [b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04" + socket.inet_aton(address) for address in addresses]
-        flags = 0x8180 if known else 0x8183
+        flags = (0x8180 if known else 0x8183) | self._code | (0x0200 if is_cut else 0)
         return question[:2] + struct.pack(">HHHHH", flags, 1, len(records), 0, 0) + asked + b"".join(records)

@@ -54,6 +54,16 @@ def head_in_bytes() -> Quirk:
     return lambda a: setattr(a, "head_in_bytes", True)
 
 
+def interim(count: int) -> Quirk:
+    """So many 103s before the answer."""
+    return lambda a: setattr(a, "interim", count)
+
+
+def more_headers(count: int, size: int = 1) -> Quirk:
+    """Further header lines, with values of that size."""
+    return lambda a: a.headers.extend((f"X-{number}", "x" * size) for number in range(count))
+
+
 # ---- the framing
 
 def claim_length(length: int) -> Quirk:

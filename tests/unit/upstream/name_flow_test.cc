@@ -51,6 +51,28 @@ TEST(NameFlow, AddressOfTheLookUpIsDialled) {
   }
 }
 
+// Whom nobody answers at (127.0.0.2 and 3 refuse), and of one kind: libcurl's own way with those waits too long.
+TEST(NameFlow, AddressesAreDialledOneAfterAnother) {
+  FakeNames names(Addresses{"127.0.0.2", "127.0.0.3", "127.0.0.1"});
+  ScriptedServer server(ok());
+  const std::string url = named(server, "registry.test");
+  TransportRig rig(url, asking(names));
+  Result<ResponseHead> head = get(rig, url);
+  ASSERT_TRUE(head) << head.error().message;
+  EXPECT_EQ(server.connections(), 1U);
+  EXPECT_EQ(names.asked().size(), 1U);
+}
+
+TEST(NameFlow, WhenNoAddressAnswersItIsUnreachable) {
+  FakeNames names(Addresses{"127.0.0.2", "::1", "127.0.0.3"});
+  ScriptedServer server(ok());
+  const std::string url = named(server, "registry.test");
+  TransportRig rig(url, asking(names));
+  Result<ResponseHead> head = get(rig, url);
+  ASSERT_FALSE(head);
+  EXPECT_EQ(head.error().code, Errc::upstream_unreachable);
+}
+
 TEST(NameFlow, NumericHostIsNotLookedUp) {
   FakeNames names;
   ScriptedServer server(ok());

@@ -95,7 +95,7 @@ TEST(ResponseHead, EncodedBodiesAreTold) {
 
 TEST(ResponseHead, HeaderCountAndSizeAreBounded) {
   std::string many = "HTTP/1.1 200 OK\r\n";
-  for (int i = 0; i < 257; ++i) many += "X: y\r\n";
+  for (int i = 0; i < 101; ++i) many += "X: y\r\n";
   HeadParser counted;
   EXPECT_EQ(feed(counted, many + "\r\n"), HeadParser::State::bad);
   HeadParser sized;
