@@ -10,7 +10,7 @@
 #include "base/check.h"
 #include "upstream/credentials.h"
 #include "upstream/curl_transport.h"
-#include "upstream/ecr_tokens.h"
+#include "upstream/kept_credential.h"
 #include "upstream/look_up_pool.h"
 #include "upstream/mirrored_registry.h"
 #include "upstream/public_client.h"
@@ -23,7 +23,8 @@ namespace entrepot::upstream {
 
 namespace {
 
-// AWS is asked once in some hours, by one errand of each upstream. Few upstreams wait for each other.
+// AWS is asked once in some hours, a helper of docker's each minute, by one errand of each upstream. Few
+// upstreams wait for each other.
 constexpr size_t kMostErrandThreads = 4;
 
 }  // namespace
@@ -36,7 +37,7 @@ struct Shared::State {
   DiskPool& pool;
   std::atomic<bool> is_stopped{false};
   LookUpPool look_ups{look_up_by_system};
-  std::unique_ptr<ThreadedDiskPool> errands;  // where AWS is waited for, when any upstream needs it
+  std::unique_ptr<ThreadedDiskPool> errands;  // where credentials are waited for, when any upstream needs it
 };
 
 Shared::Shared(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -53,10 +54,9 @@ Result<std::unique_ptr<Shared>> Shared::make(std::vector<Settings> settings, Dis
     system_ca = CaStore::empty();
   }
   auto state = std::make_unique<State>(std::move(settings), pool);
-  auto at_ecr = static_cast<size_t>(std::ranges::count_if(state->settings, Upstream::is_at_ecr));
-  if (at_ecr > 0)
-    state->errands =
-        std::make_unique<ThreadedDiskPool>(std::min(at_ecr, kMostErrandThreads), logger, metrics);
+  auto users = static_cast<size_t>(std::ranges::count_if(state->settings, Upstream::needs_errands));
+  if (users > 0)
+    state->errands = std::make_unique<ThreadedDiskPool>(std::min(users, kMostErrandThreads), logger, metrics);
   const Upstream::Common common{*system_ca, clock, logger, metrics, state->errands.get(), state->is_stopped};
   for (const Settings& one : state->settings) {
     ENTREPOT_TRY_ASSIGN(std::unique_ptr<Upstream> upstream, Upstream::make(one, common));
@@ -112,8 +112,8 @@ struct Station {
     std::vector<OriginClient*> clients;
     auto add = [&](const Origin& origin) {
       std::unique_ptr<CredentialSource> source;
-      if (has_credential(origin.settings) && upstream.ecr)
-        source = std::make_unique<EcrCredential>(*upstream.ecr, loop);
+      if (has_credential(origin.settings) && upstream.kept)
+        source = std::make_unique<KeptCredentialSource>(*upstream.kept, loop);
       else
         source = std::make_unique<Credentials>(origin.settings, shared.pool, loop);
       origins.push_back(

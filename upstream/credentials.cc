@@ -32,7 +32,19 @@ bool is_usable(const std::string& username, std::string_view password) {
 
 bool has_credential(const Settings& settings) {
   if (settings.access == Access::anonymous || settings.auth == Auth::anonymous) return false;
-  return settings.auth == Auth::ecr || !settings.username.empty();
+  return settings.auth == Auth::ecr || !settings.username.empty() || !settings.docker_config.empty();
+}
+
+Result<Secret> basic_authorization(const std::string& username, const Secret& password) {
+  if (password.is_empty()) return fail(Errc::upstream_refused_credential, "the password is empty");
+  if (!is_usable(username, password.reveal()))
+    return fail(Errc::upstream_refused_credential, "a control byte in the user name or password");
+  if (username.find(':') != std::string::npos)
+    return fail(Errc::upstream_refused_credential, "a colon in the user name");
+  std::string pair = username + ":";
+  pair += password.reveal();
+  Secret both(std::move(pair));
+  return Secret("Basic " + encode_base64(both.reveal()));
 }
 
 Task<Result<Credential>> Credentials::credential(uint64_t) {
@@ -75,14 +87,9 @@ Result<Credentials::Reading> Credentials::read_file(const std::string& path, con
 }
 
 Result<Credential> Credentials::basic_with(const Secret& password) const {
-  if (password.is_empty()) return fail(problem("the password is empty"));
-  if (!is_usable(settings_.username, password.reveal()))
-    return fail(problem("a control byte in the user name or password"));
-  if (settings_.username.find(':') != std::string::npos) return fail(problem("a colon in the user name"));
-  std::string pair = settings_.username + ":";
-  pair += password.reveal();
-  Secret both(std::move(pair));
-  return Credential{Secret("Basic " + encode_base64(both.reveal()))};
+  Result<Secret> authorization = basic_authorization(settings_.username, password);
+  if (!authorization) return fail(problem(authorization.error().message));
+  return Credential{std::move(*authorization)};
 }
 
 Error Credentials::problem(std::string_view cause) const {

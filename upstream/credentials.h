@@ -34,6 +34,9 @@ class CredentialSource {
   virtual Task<Result<Credential>> credential(uint64_t refused_serial) = 0;
 };
 
+/// "Basic …" of them, for an Authorization header; an error says what cannot stand there.
+Result<Secret> basic_authorization(const std::string& username, const Secret& password);
+
 /// `username` with the password from `password_file` or `password_env`. The file is looked at for each use,
 /// on the disk pool, and read again when its inode, size or modification time has changed, so a rotated
 /// secret needs no restart. One line end at its end is no part of the password. One per upstream and loop;

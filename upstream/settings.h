@@ -28,6 +28,7 @@ struct Settings {
   std::string username;
   std::string password_file;  // read when needed, read again when it changed
   std::string password_env;   // name of a variable
+  std::string docker_config;  // a docker config.json to take the credential from
   std::string aws_profile;    // of the AWS credential chain; "" = what the environment says
   std::string ecr_endpoint;   // of the API that gives out tokens; "" = by the url's host name
   std::string ecr_region;     // "" = by the url's host name

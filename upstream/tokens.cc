@@ -85,6 +85,16 @@ Result<Url> TokenKeeper::realm_of(const TokenWish& wish) const {
 }
 
 Task<Result<Token>> TokenKeeper::fetch(const TokenWish& wish) {
+  Credential shown;
+  Result<Token> token = co_await fetch_with(wish, 0, shown);
+  bool is_refused = !token && token.error().code == Errc::upstream_refused_credential;
+  if (!is_refused || shown.serial == 0 || shown.is_fresh) co_return token;
+  uint64_t refused = shown.serial;  // it may have been replaced where it comes from
+  co_return co_await fetch_with(wish, refused, shown);
+}
+
+Task<Result<Token>> TokenKeeper::fetch_with(const TokenWish& wish, uint64_t refused_serial,
+                                            Credential& shown) {
   Result<Url> realm = realm_of(wish);
   if (!realm) {
     origin_.metrics.realms_rejected.add();
@@ -92,8 +102,9 @@ Task<Result<Token>> TokenKeeper::fetch(const TokenWish& wish) {
   }
   Secret authorization;
   if (has_credential(origin_.settings)) {
-    Result<Credential> ours = co_await credentials_.credential(0);
+    Result<Credential> ours = co_await credentials_.credential(refused_serial);
     if (!ours) co_return entrepot::fail(ours.error());
+    shown = *ours;
     authorization = std::move(ours->authorization);
     if (const Refusal* known = find_refusal(wish.scope, authorization))
       co_return entrepot::fail(known->error);

@@ -71,6 +71,8 @@ class TokenKeeper {
 
   const Kept* find(const std::string& scope);
   Task<Result<Token>> fetch(const TokenWish& wish);
+  /// With a credential other than the one with that serial; `shown` is what it was.
+  Task<Result<Token>> fetch_with(const TokenWish& wish, uint64_t refused_serial, Credential& shown);
   Result<Url> realm_of(const TokenWish& wish) const;
   void keep(const std::string& scope, const Token& token, Duration lifetime);
   Error refusal(const ResponseHead& head, const Url& realm) const;

@@ -4,7 +4,21 @@
 
 #include "base/check.h"
 
+#include "upstream/docker_config_credential.h"
+#include "upstream/ecr_credential.h"
+
 namespace entrepot::upstream {
+namespace {
+
+Result<std::unique_ptr<CredentialFetcher>> make_fetcher(const Settings& settings,
+                                                        std::shared_ptr<const CaStore> ca,
+                                                        const Upstream::Common& all) {
+  if (settings.auth == Auth::ecr)
+    return make_ecr_fetcher(settings, std::move(ca), all.clock, all.logger, all.is_stopped);
+  return make_docker_config_fetcher(settings, all.logger, all.is_stopped);
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Upstream>> Upstream::make(Settings settings, const Common& all) {
   Origin::Common common{all.system_ca, UpstreamMetrics(all.metrics, settings.name), all.metrics, all.logger};
@@ -25,10 +39,12 @@ Result<std::unique_ptr<Upstream>> Upstream::make(Settings settings, const Common
     upstream->origins.push_back(std::move(mirror));
   }
   upstream->settings = std::move(settings);
-  if (is_at_ecr(upstream->settings)) {
+  if (needs_errands(upstream->settings)) {
     CHECK(all.errands != nullptr);
-    EcrTokens::Surroundings surroundings{all.clock, all.logger, *all.errands, all.is_stopped};
-    ENTREPOT_TRY_ASSIGN(upstream->ecr, EcrTokens::make(upstream->settings, common.ca, surroundings));
+    ENTREPOT_TRY_ASSIGN(std::unique_ptr<CredentialFetcher> fetcher,
+                        make_fetcher(upstream->settings, common.ca, all));
+    KeptCredential::Surroundings surroundings{all.clock, all.logger, *all.errands, all.is_stopped};
+    upstream->kept = std::make_unique<KeptCredential>(std::move(fetcher), surroundings);
   }
   return upstream;
 }

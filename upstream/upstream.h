@@ -10,7 +10,7 @@
 #include "base/metrics.h"
 #include "base/result.h"
 #include "upstream/ca_store.h"
-#include "upstream/ecr_tokens.h"
+#include "upstream/kept_credential.h"
 #include "upstream/origin.h"
 #include "upstream/public_repositories.h"
 #include "upstream/settings.h"
@@ -24,7 +24,7 @@ struct Upstream {
   std::vector<std::unique_ptr<Origin>> origins;  // the url, then the mirrors
   std::unique_ptr<Origin> anonymous;             // of `access = "public"`: the url without the credential
   std::unique_ptr<PublicRepositories> proven;    // of the same
-  std::unique_ptr<EcrTokens> ecr;                // of `auth = "ecr"`
+  std::unique_ptr<KeptCredential> kept;          // of `auth = "ecr"` and `docker_config`
 
   /// What all upstreams of the process have in common.
   struct Common {
@@ -32,12 +32,12 @@ struct Upstream {
     const Clock& clock;
     Logger& logger;
     Metrics& metrics;
-    DiskPool* errands;                    // where AWS is waited for; needed for `auth = "ecr"` alone
+    DiskPool* errands;                    // where credentials are waited for, when any upstream needs_errands
     const std::atomic<bool>& is_stopped;  // ends what waits there
   };
-  /// Whether it needs `errands`.
-  static bool is_at_ecr(const Settings& settings) {
-    return settings.auth == Auth::ecr && has_credential(settings);
+  /// Whether its credential comes from elsewhere.
+  static bool needs_errands(const Settings& settings) {
+    return has_credential(settings) && (settings.auth == Auth::ecr || !settings.docker_config.empty());
   }
   /// BLOCKING (`ca_file`). config_invalid, naming the upstream and the key.
   static Result<std::unique_ptr<Upstream>> make(Settings settings, const Common& common);

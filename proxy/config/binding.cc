@@ -177,6 +177,7 @@ const std::array kUpstream = {
     text_binding<&Settings::username>("username"),
     text_binding<&Settings::password_file>("password_file"),
     text_binding<&Settings::password_env>("password_env"),
+    text_binding<&Settings::docker_config>("docker_config"),
     text_binding<&Settings::aws_profile>("aws_profile"),
     text_binding<&Settings::ca_file>("ca_file"),
     text_binding<&Settings::proxy>("proxy"),

@@ -43,7 +43,8 @@ class UpstreamCheck {
     if (out.url.empty() && aws::EcrHost::parse(draft_.name)) out.url = "https://" + draft_.name;
     place_ = place_of(out);
     // By the host that will see the token: what the upstream is called says nothing about that.
-    bool needs_ecr = place_ != Place::elsewhere && out.username.empty() && out.access != Access::anonymous;
+    bool needs_ecr = place_ != Place::elsewhere && out.username.empty() && out.docker_config.empty() &&
+                     out.access != Access::anonymous;
     if (out.auth == Auth::automatic && needs_ecr) out.auth = Auth::ecr;
     check(out);
     return out;
@@ -79,18 +80,26 @@ class UpstreamCheck {
     if (has_file && has_variable) say("password_env", "give password_file or password_env, not both");
     if (has_username && !has_password) say("username", "needs password_file or password_env");
     if (has_password && !has_username) say(has_file ? "password_file" : "password_env", "needs a username");
-    if (settings.auth == Auth::basic && !has_username) say("auth", "\"basic\" needs username and a password");
+    bool has_config = !settings.docker_config.empty();
+    if (has_config && (has_username || has_password))
+      say("docker_config", "give docker_config or a username with its password, not both");
+    if (settings.auth == Auth::basic && !has_username && !has_config)
+      say("auth", "\"basic\" needs username and a password, or docker_config");
     if (settings.auth == Auth::anonymous && has_username) say("auth", "\"anonymous\" contradicts username");
+    if (settings.auth == Auth::anonymous && has_config)
+      say("auth", "\"anonymous\" contradicts docker_config");
   }
 
   void check_ecr(const Settings& settings) {
     bool is_ecr = settings.auth == Auth::ecr;
     bool has_username = !settings.username.empty() || is_unsound("username");
     bool is_anonymous = settings.access == Access::anonymous && !is_unsound("access");
+    if (is_ecr && !settings.docker_config.empty())
+      say("docker_config", "has no place with auth = \"ecr\": AWS gives the credential");
     if (is_ecr && has_username) say("username", "has no place with auth = \"ecr\": AWS gives the credential");
     if (is_ecr && is_anonymous)
       say("auth", "\"ecr\" contradicts access = \"anonymous\"; set access = \"shared\"");
-    if (!is_ecr && is_anonymous && !has_username && place_ == Place::ecr)
+    if (!is_ecr && is_anonymous && !has_username && settings.docker_config.empty() && place_ == Place::ecr)
       say("access", "Amazon ECR answers nobody without a credential: set access = \"shared\"");
     if (is_ecr && place_ == Place::elsewhere) {
       if (settings.ecr_region.empty() && !is_unsound("ecr_region"))
@@ -112,8 +121,9 @@ class UpstreamCheck {
         value_or_default<bool>(draft_.settings, "upstream", "allow_unauthenticated_private") ||
         is_unsound("allow_unauthenticated_private");
     bool has_username = !settings.username.empty() || is_unsound("username");
-    if (settings.access == Access::anonymous && has_username)
-      say("username",
+    bool has_config = !settings.docker_config.empty() || is_unsound("docker_config");
+    if (settings.access == Access::anonymous && (has_username || has_config))
+      say(has_username ? "username" : "docker_config",
           "contradicts access = \"anonymous\", which sends no credential; set access = \"shared\"");
     if (settings.access == Access::anonymous) return;
     bool is_shared = settings.access == Access::shared;
@@ -122,11 +132,12 @@ class UpstreamCheck {
           "\"shared\" needs client authentication, which is not built yet; without it anyone who reaches "
           "entrepot may "
           "read what this credential can: accept that with allow_unauthenticated_private = true");
-    if (!has_username && settings.auth != Auth::ecr)
+    if (!has_username && !has_config && settings.auth != Auth::ecr)
       say("access",
-          fmt::format("\"{}\" needs a credential: username with password_file or password_env, or auth = "
-                      "\"ecr\"",
-                      is_shared ? "shared" : "public"));
+          fmt::format(
+              "\"{}\" needs a credential: username with password_file or password_env, docker_config, or "
+              "auth = \"ecr\"",
+              is_shared ? "shared" : "public"));
     if (!is_shared && place_ == Place::ecr)
       say("access", "Amazon ECR answers nobody without a credential, so nothing there is \"public\"");
   }
@@ -134,7 +145,7 @@ class UpstreamCheck {
   void check_plain_http(const Settings& settings) {
     tl::expected<BaseUrl, std::string> url = parse_base_url(settings.url);
     if (!url || url->is_https || is_loopback(url->host)) return;
-    if (settings.username.empty() && settings.auth != Auth::ecr) return;
+    if (settings.username.empty() && settings.docker_config.empty() && settings.auth != Auth::ecr) return;
     say("url", "a credential must not go over plain http:// to another machine; use https://");
   }
 

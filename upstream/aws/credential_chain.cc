@@ -5,7 +5,7 @@
 
 #include "upstream/aws/credential_document.h"
 #include "upstream/aws/metadata.h"
-#include "upstream/aws/run_program.h"
+#include "upstream/run_program.h"
 
 namespace entrepot::upstream::aws {
 namespace {

@@ -213,9 +213,30 @@ TEST(Credential, HasAUserAndOnePassword) {
   EXPECT_EQ(load_quay("password_env = \"P\"\n").error(),
             "3:16: upstream.quay.io.password_env: needs a username");
   EXPECT_EQ(load_quay("auth = \"basic\"\n").error(),
-            "3:8: upstream.quay.io.auth: \"basic\" needs username and a password");
+            "3:8: upstream.quay.io.auth: \"basic\" needs username and a password, or docker_config");
   EXPECT_EQ(load_quay("auth = \"anonymous\"\nusername = \"me\"\npassword_env = \"P\"\n" + kShared).error(),
             "3:8: upstream.quay.io.auth: \"anonymous\" contradicts username");
+}
+
+TEST(Credential, MayComeOutOfADockerConfig) {
+  const std::string config = "docker_config = \"/c.json\"\n";
+  Loaded loaded = load_text("[[upstream]]\nname = \"quay.io\"\n" + config + kShared);
+  ASSERT_NE(loaded.find("quay.io"), nullptr) << loaded.error();
+  EXPECT_EQ(loaded.find("quay.io")->docker_config, "/c.json");
+  EXPECT_EQ(load_quay(config).error(),
+            "3:17: upstream.quay.io.docker_config: contradicts access = \"anonymous\", which sends no "
+            "credential; set access = \"shared\"");
+  EXPECT_THAT(load_quay(config + "username = \"me\"\npassword_env = \"P\"\n" + kShared).error(),
+              HasSubstr("give docker_config or a username with its password, not both"));
+  EXPECT_THAT(load_quay(config + "auth = \"anonymous\"\n" + kShared).error(),
+              HasSubstr("\"anonymous\" contradicts docker_config"));
+  EXPECT_THAT(load_quay(config + "url = \"http://10.0.0.1\"\n" + kShared).error(),
+              HasSubstr("a credential must not go over plain http://"));
+  // Docker's own program for ECR is as good as the AWS credentials.
+  const std::string ecr = "123456789012.dkr.ecr.eu-central-1.amazonaws.com";
+  Loaded at_ecr = load_text("[[upstream]]\nname = \"" + ecr + "\"\n" + config + kShared);
+  ASSERT_NE(at_ecr.find(ecr), nullptr) << at_ecr.error();
+  EXPECT_EQ(at_ecr.find(ecr)->auth, upstream::Auth::automatic);
 }
 
 TEST(Credential, HasNoPasswordInItsUserName) {

@@ -10,7 +10,7 @@
 #include "upstream/aws/authorization_token.h"
 #include "upstream/aws/credential_chain.h"
 #include "upstream/aws/credential_document.h"
-#include "upstream/aws/run_program.h"
+#include "upstream/run_program.h"
 
 namespace entrepot::upstream::aws {
 namespace {

@@ -51,7 +51,8 @@ TEST(NameFlow, AddressOfTheLookUpIsDialled) {
   }
 }
 
-// Whom nobody answers at (127.0.0.2 and 3 refuse), and of one kind: libcurl's own way with those waits too long.
+// Whom nobody answers at (127.0.0.2 and 3 refuse), and of one kind: libcurl's own way with those waits too
+// long.
 TEST(NameFlow, AddressesAreDialledOneAfterAnother) {
   FakeNames names(Addresses{"127.0.0.2", "127.0.0.3", "127.0.0.1"});
   ScriptedServer server(ok());

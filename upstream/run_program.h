@@ -8,7 +8,7 @@
 #include "base/result.h"
 #include "base/secret.h"
 
-namespace entrepot::upstream::aws {
+namespace entrepot::upstream {
 
 struct ProgramRun {
   std::vector<std::string> command;  // the first is looked for in PATH
@@ -21,4 +21,4 @@ struct ProgramRun {
 /// 0, prints more than 1 MiB, takes too long: then it and its children are killed), shutting_down.
 Result<Secret> run_program(const ProgramRun& run, const std::atomic<bool>& is_stopped);
 
-}  // namespace entrepot::upstream::aws
+}  // namespace entrepot::upstream

@@ -1,4 +1,4 @@
-#include "upstream/aws/run_program.h"
+#include "upstream/run_program.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -16,7 +16,7 @@
 
 #include "base/unique_fd.h"
 
-namespace entrepot::upstream::aws {
+namespace entrepot::upstream {
 namespace {
 
 constexpr size_t kMaxOutput = 1024 * 1024;
@@ -129,4 +129,4 @@ Result<Secret> run_program(const ProgramRun& run, const std::atomic<bool>& is_st
   return text;
 }
 
-}  // namespace entrepot::upstream::aws
+}  // namespace entrepot::upstream
