@@ -87,6 +87,8 @@ struct OriginStation {
     return CurlOptions{.upstream = origin.name,
                        .policy = origin.connect_policy,
                        .ca = *origin.ca,
+                       .base = origin.base,
+                       .identity = origin.identity.get(),
                        .budget = *origin.budget,
                        .resolver = resolver,
                        .allows_http = !origin.base.is_https(),

@@ -11,6 +11,7 @@
 #include "base/loop/timer.h"
 #include "base/task/completion.h"
 #include "upstream/chunk_queue.h"
+#include "upstream/client_identity.h"
 #include "upstream/resolver.h"
 #include "upstream/transport.h"
 
@@ -87,6 +88,7 @@ class CurlExchange final : public Transfer {
   void take_addresses();
   bool has_tcp_connection() const;
   void set_connection_options();
+  void show_identity(const ClientIdentity& identity);
   void set_callbacks();
   bool set_headers();
   static bool add_line(std::unique_ptr<curl_slist, FreeList>& list, const std::string& line);

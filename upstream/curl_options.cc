@@ -88,6 +88,17 @@ void CurlExchange::set_connection_options() {
   // each context.
   curl_easy_setopt(easy, CURLOPT_CAINFO, nullptr);
   curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr);
+  if (options.identity != nullptr && url().has_same_origin(options.base)) show_identity(*options.identity);
+}
+
+// The origin keeps them for as long as there are exchanges.
+void CurlExchange::show_identity(const ClientIdentity& identity) {
+  auto set = [easy = easy_.get()](CURLoption option, std::string_view pem) {
+    curl_blob blob{const_cast<char*>(pem.data()), pem.size(), CURL_BLOB_NOCOPY};  // curl does not write to it
+    curl_easy_setopt(easy, option, &blob);
+  };
+  set(CURLOPT_SSLCERT_BLOB, identity.certificate);
+  set(CURLOPT_SSLKEY_BLOB, identity.key.reveal());
 }
 
 void CurlExchange::set_callbacks() {

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "upstream/ca_store.h"
+#include "upstream/client_identity.h"
 #include "upstream/connect_policy.h"
 #include "upstream/resolver.h"
 #include "upstream/transfer_budget.h"
@@ -22,10 +23,12 @@ struct CurlOptions {
   std::string upstream;  // its name, for messages
   const ConnectPolicy& policy;
   const CaStore& ca;
-  TransferBudget& budget;    // shared by the origin's transports on all loops
-  Resolver& resolver;        // of the transport's loop
-  bool allows_http = false;  // the configured url is http
-  std::string proxy;         // "" = none, "env" = the environment's, else a URL
+  const Url& base;                 // the configured url
+  const ClientIdentity* identity;  // shown to the base's own origin alone; nullptr = none
+  TransferBudget& budget;          // shared by the origin's transports on all loops
+  Resolver& resolver;              // of the transport's loop
+  bool allows_http = false;        // the configured url is http
+  std::string proxy;               // "" = none, "env" = the environment's, else a URL
   Duration connect_timeout{10'000};
   Duration header_timeout{30'000};
   Duration stall_timeout{60'000};

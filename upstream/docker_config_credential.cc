@@ -1,37 +1,20 @@
 #include "upstream/docker_config_credential.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <string>
 #include <utility>
 
-#include "base/unique_fd.h"
 #include "upstream/credentials.h"
 #include "upstream/docker_config.h"
 #include "upstream/run_program.h"
+#include "upstream/small_file.h"
 
 namespace entrepot::upstream {
 namespace {
 
-constexpr off_t kMaxFile = 1024 * 1024;
+constexpr size_t kMaxFile = 1024 * 1024;
 constexpr Duration kFresh{15'000};
 constexpr Duration kBetweenLooks{60'000};
 constexpr Duration kLife{600'000};  // while the file cannot be read, or its helper says nothing
-
-Result<Secret> read_file(const std::string& path) {
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  struct stat status {};
-  if (fd.get() < 0 || ::fstat(fd.get(), &status) != 0) return fail(system_error(path, errno));
-  if (!S_ISREG(status.st_mode)) return fail(Errc::io_error, "not a file");
-  if (status.st_size > kMaxFile) return fail(Errc::io_error, "larger than 1 MiB");
-  std::string text(static_cast<size_t>(status.st_size), '\0');
-  ssize_t size = ::pread(fd.get(), text.data(), text.size(), 0);
-  if (size < 0) return fail(system_error(path, errno));
-  text.resize(static_cast<size_t>(size));
-  return Secret(std::move(text));
-}
 
 class DockerConfigFetcher final : public CredentialFetcher {
  public:
@@ -51,7 +34,7 @@ class DockerConfigFetcher final : public CredentialFetcher {
  private:
   Result<FetchedCredential> try_to() {
     ENTREPOT_TRY_ASSIGN(Url url, Url::parse(settings_.url));
-    ENTREPOT_TRY_ASSIGN(Secret text, read_file(settings_.docker_config));
+    ENTREPOT_TRY_ASSIGN(Secret text, read_small_file(settings_.docker_config, kMaxFile));
     ENTREPOT_TRY_ASSIGN(DockerConfigEntry entry, find_in_docker_config(text.reveal(), url));
     if (!entry.program.empty()) {
       Result<DockerConfigEntry> given = ask(entry);

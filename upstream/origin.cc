@@ -22,6 +22,9 @@ void forget_credential(Settings& settings) {
   settings.username.clear();
   settings.password_file.clear();
   settings.password_env.clear();
+  settings.docker_config.clear();
+  settings.client_certificate.clear();
+  settings.client_key.clear();
 }
 
 Result<std::unique_ptr<Origin>> make_at(Url base, std::string name, Settings settings,
@@ -39,6 +42,13 @@ Result<std::unique_ptr<Origin>> make_at(Url base, std::string name, Settings set
     if (!network) return fail(bad_key(settings, "allow_private", network.error().message));
     networks.push_back(*network);
   }
+  std::shared_ptr<const ClientIdentity> identity;
+  if (!settings.client_certificate.empty()) {
+    Result<std::shared_ptr<const ClientIdentity>> loaded =
+        ClientIdentity::load(settings.client_certificate, settings.client_key);
+    if (!loaded) return fail(bad_key(settings, "client_certificate", loaded.error().message));
+    identity = std::move(*loaded);
+  }
   ConnectPolicy policy(base, realms, std::move(networks), settings.proxy);
   auto budget = std::make_shared<TransferBudget>(static_cast<size_t>(std::max(settings.max_connections, 1)));
   Duration patience = settings.connect_timeout + settings.header_timeout;
@@ -46,10 +56,10 @@ Result<std::unique_ptr<Origin>> make_at(Url base, std::string name, Settings set
   auto token_breaker = std::make_shared<Breaker>(patience);
   auto rate_limit =
       std::make_unique<RateLimitWatch>(common.all_metrics, common.logger, name, has_credential(settings));
-  return std::unique_ptr<Origin>(new Origin{std::move(name), std::move(settings), std::move(base),
-                                            std::move(realms), std::move(policy), common.ca, common.metrics,
-                                            std::move(budget), std::move(breaker), std::move(token_breaker),
-                                            std::move(rate_limit), common.logger});
+  return std::unique_ptr<Origin>(
+      new Origin{std::move(name), std::move(settings), std::move(base), std::move(realms), std::move(policy),
+                 common.ca, std::move(identity), common.metrics, std::move(budget), std::move(breaker),
+                 std::move(token_breaker), std::move(rate_limit), common.logger});
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "upstream/breaker.h"
 #include "upstream/ca_store.h"
+#include "upstream/client_identity.h"
 #include "upstream/connect_policy.h"
 #include "upstream/rate_limit.h"
 #include "upstream/realm_policy.h"
@@ -28,10 +29,11 @@ struct Origin {
   std::vector<TrustedRealm> trusted_realms;
   ConnectPolicy connect_policy;
   std::shared_ptr<const CaStore> ca;
-  UpstreamMetrics metrics;                 // the upstream's
-  std::shared_ptr<TransferBudget> budget;  // of the url's host, also without a credential
-  std::shared_ptr<Breaker> breaker;        // of the url's own host
-  std::shared_ptr<Breaker> token_breaker;  // of its token service
+  std::shared_ptr<const ClientIdentity> identity;  // the url's alone; may be nothing
+  UpstreamMetrics metrics;                         // the upstream's
+  std::shared_ptr<TransferBudget> budget;          // of the url's host, also without a credential
+  std::shared_ptr<Breaker> breaker;                // of the url's own host
+  std::shared_ptr<Breaker> token_breaker;          // of its token service
   std::unique_ptr<RateLimitWatch> rate_limit;
   Logger& logger;
 

@@ -26,14 +26,16 @@ struct Settings {
   Auth auth = Auth::automatic;
   Access access = Access::anonymous;
   std::string username;
-  std::string password_file;  // read when needed, read again when it changed
-  std::string password_env;   // name of a variable
-  std::string docker_config;  // a docker config.json to take the credential from
-  std::string aws_profile;    // of the AWS credential chain; "" = what the environment says
-  std::string ecr_endpoint;   // of the API that gives out tokens; "" = by the url's host name
-  std::string ecr_region;     // "" = by the url's host name
-  std::string ca_file;        // PEM; instead of the system's
-  std::string proxy;          // "" = none, "env", or a URL
+  std::string password_file;       // read when needed, read again when it changed
+  std::string password_env;        // name of a variable
+  std::string docker_config;       // a docker config.json to take the credential from
+  std::string aws_profile;         // of the AWS credential chain; "" = what the environment says
+  std::string ecr_endpoint;        // of the API that gives out tokens; "" = by the url's host name
+  std::string ecr_region;          // "" = by the url's host name
+  std::string ca_file;             // PEM; instead of the system's
+  std::string client_certificate;  // PEM, with client_key; shown to the url's own host alone
+  std::string client_key;
+  std::string proxy;  // "" = none, "env", or a URL
   Duration connect_timeout{10'000};
   Duration header_timeout{30'000};  // from the request's end to the head of the final answer, each hop
   Duration tag_ttl{60'000};

@@ -179,6 +179,8 @@ const std::array kUpstream = {
     text_binding<&Settings::password_env>("password_env"),
     text_binding<&Settings::docker_config>("docker_config"),
     text_binding<&Settings::aws_profile>("aws_profile"),
+    text_binding<&Settings::client_certificate>("client_certificate"),
+    text_binding<&Settings::client_key>("client_key"),
     text_binding<&Settings::ca_file>("ca_file"),
     text_binding<&Settings::proxy>("proxy"),
     span_binding<&Settings::connect_timeout>("connect_timeout"),

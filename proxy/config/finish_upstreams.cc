@@ -66,6 +66,7 @@ class UpstreamCheck {
     check_ecr(settings);
     check_access(settings);
     check_plain_http(settings);
+    check_identity(settings);
     check_mirrors(settings);
   }
 
@@ -147,6 +148,15 @@ class UpstreamCheck {
     if (!url || url->is_https || is_loopback(url->host)) return;
     if (settings.username.empty() && settings.docker_config.empty() && settings.auth != Auth::ecr) return;
     say("url", "a credential must not go over plain http:// to another machine; use https://");
+  }
+
+  void check_identity(const Settings& settings) {
+    bool has_certificate = !settings.client_certificate.empty() || is_unsound("client_certificate");
+    bool has_key = !settings.client_key.empty() || is_unsound("client_key");
+    if (has_certificate && !has_key) say("client_certificate", "needs client_key");
+    if (has_key && !has_certificate) say("client_key", "needs client_certificate");
+    tl::expected<BaseUrl, std::string> url = parse_base_url(settings.url);
+    if (has_certificate && url && !url->is_https) say("client_certificate", "needs an https:// url");
   }
 
   // Asking the same place twice only takes time.

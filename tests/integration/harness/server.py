@@ -6,6 +6,7 @@ It knows less than a real server: no request bodies beyond a Content-Length, no 
 
 import dataclasses
 import itertools
+import pathlib
 import socket
 import ssl
 import threading
@@ -30,6 +31,7 @@ class Seen:
     status: int = 0               # of the answer; 0: none was sent
     sent: int = 0                 # bytes of body that went out
     ended: bool = False
+    client: str = ""              # whom the client's certificate is for
 
     @property
     def path(self) -> str:
@@ -79,6 +81,11 @@ class Server:
 
     def is_recorded(self, seen: Seen) -> bool:
         return True
+
+    def ask_for_certificates(self, ca_file: pathlib.Path, must_have_one: bool):
+        """From now on, of clients: of this authority."""
+        self._tls.verify_mode = ssl.CERT_REQUIRED if must_have_one else ssl.CERT_OPTIONAL
+        self._tls.load_verify_locations(ca_file)
 
     def seen(self, method: str | None = None, containing: str = "") -> list[Seen]:
         with self._lock:
@@ -152,6 +159,8 @@ class Server:
             seen, rest = _read_request(connection, rest, number)
             if seen is None:
                 return
+            if self._tls and (certificate := connection.getpeercert()):
+                seen.client = dict(field for part in certificate["subject"] for field in part)["commonName"]
             if self.is_recorded(seen):
                 with self._lock:
                     self.requests.append(seen)

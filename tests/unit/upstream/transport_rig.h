@@ -32,6 +32,8 @@ class TransportRig {
     transport_ = make_curl_transport(harness_.loop(), CurlOptions{.upstream = "up.test",
                                                                   .policy = policy_,
                                                                   .ca = *ca_,
+                                                                  .base = url_,
+                                                                  .identity = nullptr,
                                                                   .budget = budget_,
                                                                   .resolver = *resolver_,
                                                                   .allows_http = true,
