@@ -114,6 +114,14 @@ const std::array kGlobal = {
                       if (!text_of(v).empty()) c.admin.listen = address_of(text_of(v));
                     },
                     [](const Config& c) { return Value(c.admin.listen ? c.admin.listen->text() : ""); }},
+    Binding<Config>{"hooks", "listen",
+                    [](Config& c, const Value& v) {
+                      if (!text_of(v).empty()) c.hooks.listen = address_of(text_of(v));
+                    },
+                    [](const Config& c) { return Value(c.hooks.listen ? c.hooks.listen->text() : ""); }},
+    Binding<Config>{"hooks", "secret_file",
+                    [](Config& c, const Value& v) { c.hooks.secret_file = text_of(v); },
+                    [](const Config& c) { return Value(c.hooks.secret_file); }},
     Binding<Config>{"cache", "directory", [](Config& c, const Value& v) { c.cache.directory = text_of(v); },
                     [](const Config& c) { return Value(c.cache.directory); }},
     Binding<Config>{"cache", "max_size",

@@ -45,6 +45,10 @@ struct Config {
   struct Admin {
     std::optional<ListenAddress> listen;  // TCP; nullopt = off
   };
+  struct Hooks {
+    std::optional<ListenAddress> listen;  // TCP; nullopt = off
+    std::string secret_file;
+  };
   struct Cache {
     std::string directory;  // absolute; need not exist yet
     SizeLimit max_size;
@@ -62,6 +66,7 @@ struct Config {
   Server server;
   Control control;
   Admin admin;
+  Hooks hooks;
   Cache cache;
   Log log;
   bool builtin_upstreams = true;

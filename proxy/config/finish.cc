@@ -51,6 +51,7 @@ class Finisher {
     settle_control();
     check_listeners();
     check_tls();
+    check_hooks();
     config_.upstreams = finish_upstreams(draft_, report_);
     return std::move(config_);
   }
@@ -94,6 +95,7 @@ class Finisher {
     };
     for (const ListenAddress& address : config_.server.listen) take("server", address);
     if (config_.admin.listen) take("admin", *config_.admin.listen);
+    if (config_.hooks.listen) take("hooks", *config_.hooks.listen);
     take("control", config_.control.listen);
     if (config_.server.listen.empty()) say("server", "listen", "needs at least one address");
   }
@@ -103,6 +105,12 @@ class Finisher {
     if (find_setting(draft_.settings, section, "listen") != nullptr || before == section)
       return say(section, "listen", address + " is given twice");
     say(before, "listen", fmt::format("{} is the default of {}.listen", address, section));
+  }
+
+  void check_hooks() {
+    const Config::Hooks& hooks = config_.hooks;
+    if (hooks.listen && hooks.secret_file.empty()) say("hooks", "listen", "needs hooks.secret_file");
+    if (!hooks.listen && !hooks.secret_file.empty()) say("hooks", "secret_file", "needs hooks.listen");
   }
 
   void check_tls() {

@@ -35,8 +35,9 @@ constexpr std::array kKeys = {
 
     Key{"admin", "listen", Kind::listen_tcp, "127.0.0.1:5001", kBuilt, "host:port; \"\" = off"},
 
-    Key{"hooks", "listen", Kind::listen, "", kLater, "\"\" = off"},
-    Key{"hooks", "secret_file", Kind::path, "", kLater, "holds the secret path element"},
+    Key{"hooks", "listen", Kind::listen_tcp, "", kBuilt,
+        "host:port, for push events of Quay, Docker Hub and ECR; \"\" = off"},
+    Key{"hooks", "secret_file", Kind::path, "", kBuilt, "holds the secret path element; read at the start"},
     Key{"hooks", "prefetch", Kind::boolean, "false", kLater, "fetch what a hook announces"},
 
     Key{"cache", "directory", Kind::path, "", kBuilt,

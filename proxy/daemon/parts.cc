@@ -79,6 +79,7 @@ Result<std::unique_ptr<Parts>> Parts::make(const config::Config& config, Logger&
   ENTREPOT_TRY(parts->make_upstreams());
   parts->make_pull_path();
   parts->make_handlers();
+  ENTREPOT_TRY(parts->make_hook());
   ENTREPOT_TRY(parts->add_listeners());
   return parts;
 }
@@ -134,11 +135,26 @@ void Parts::make_handlers() {
   });
 }
 
+Status Parts::make_hook() {
+  if (!config_.hooks.listen) return {};
+  ENTREPOT_TRY_ASSIGN(Secret secret, load_hook_secret(config_.hooks.secret_file));
+  push_hook_ = std::make_unique<PushHook>(*loops_, *look_ups_, config_.upstreams, pointers(pullers_),
+                                          pointers(registry_handlers_));
+  for (size_t i = 0; i < loops_->size(); ++i) {
+    auto take = [hook = push_hook_.get(), &loop = loops_->at(i)](std::string body) {
+      return hook->take(loop, std::move(body));
+    };
+    hook_handlers_.push_back(std::make_unique<admin::HookHandler>(metrics_, secret, std::move(take)));
+  }
+  return {};
+}
+
 Status Parts::add_listeners() {
   server_ = std::make_unique<http::Server>(*loops_, *warming_, metrics_, http::Server::Options{});
   admin_server_ = std::make_unique<http::Server>(*loops_, *warming_, metrics_, http::Server::Options{});
   ENTREPOT_TRY(add_data_listeners());
   ENTREPOT_TRY(add_admin_listener());
+  ENTREPOT_TRY(add_hooks_listener());
   return add_control_listener();
 }
 
@@ -181,6 +197,19 @@ Status Parts::add_admin_listener() {
   ENTREPOT_TRY_ASSIGN(http::Address address, http::parse_address(config_.admin.listen->text()));
   ENTREPOT_TRY_ASSIGN(const http::Listener* listener, admin_server_->add_listener(address, options));
   log_listener(*listener, "admin");
+  return {};
+}
+
+Status Parts::add_hooks_listener() {
+  if (!config_.hooks.listen) return {};
+  http::Server::ListenerOptions options;
+  options.handlers = as_handlers(hook_handlers_);
+  options.has_access_log = false;  // the path is the secret
+  options.max_connections = kMaxAdminConnections;
+  options.max_body = admin::HookHandler::kMaxBody;
+  ENTREPOT_TRY_ASSIGN(http::Address address, http::parse_address(config_.hooks.listen->text()));
+  ENTREPOT_TRY_ASSIGN(const http::Listener* listener, admin_server_->add_listener(address, options));
+  log_listener(*listener, "hooks");
   return {};
 }
 

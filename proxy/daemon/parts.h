@@ -9,8 +9,10 @@
 #include "proxy/admin/admin_handler.h"
 #include "proxy/admin/control_handler.h"
 #include "proxy/admin/health.h"
+#include "proxy/admin/hook_handler.h"
 #include "proxy/config/config.h"
 #include "proxy/daemon/certificate_watch.h"
+#include "proxy/daemon/push_hook.h"
 #include "proxy/http/server.h"
 #include "proxy/pull/addressing.h"
 #include "proxy/pull/puller.h"
@@ -43,10 +45,12 @@ class Parts {
   Status make_upstreams();
   void make_pull_path();
   void make_handlers();
+  Status make_hook();
   Status add_listeners();
   Status add_data_listeners();
   Status add_admin_listener();
   Status add_control_listener();
+  Status add_hooks_listener();
   void log_listener(const http::Listener& listener, const char* name);
 
   const config::Config& config_;
@@ -66,8 +70,10 @@ class Parts {
   std::vector<std::unique_ptr<registry::RegistryHandler>> registry_handlers_;
   std::vector<std::unique_ptr<admin::AdminHandler>> admin_handlers_;
   std::vector<std::unique_ptr<admin::ControlHandler>> control_handlers_;
+  std::unique_ptr<PushHook> push_hook_;  // nullptr: no hooks listener; as the next
+  std::vector<std::unique_ptr<admin::HookHandler>> hook_handlers_;
   std::unique_ptr<http::Server> server_;                 // the data listeners: drained
-  std::unique_ptr<http::Server> admin_server_;           // admin and control: answer until the end
+  std::unique_ptr<http::Server> admin_server_;           // admin, control and hooks: answer until the end
   std::unique_ptr<CertificateWatch> certificate_watch_;  // nullptr: no TLS
   std::vector<std::string> data_addresses_;
 };

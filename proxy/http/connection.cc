@@ -167,6 +167,7 @@ bool Connection::step_reading() {
     return false;
   }
   has_news_ = false;
+  if (is_body_awaited_) return step_body();
   if (!spare_) spare_ = std::make_unique<ClientExchange>(*this, set_.loop());
   switch (parser_.parse(unread(), spare_->mutable_request())) {
     case Parser::Verdict::need_more:
@@ -175,10 +176,29 @@ bool Connection::step_reading() {
       refuse(parser_.refusal());
       return true;
     case Parser::Verdict::complete:
+      if (service_->max_body > 0 && spare_->mutable_request().has_body) return step_body();
       dispatch();
       return true;
   }
   return false;
+}
+
+// Bounded in bytes, and in time as the head is: by the same deadline.
+bool Connection::step_body() {
+  Request& request = spare_->mutable_request();
+  bool is_in_chunks = request.content_length == 0;
+  if (is_in_chunks || request.content_length > service_->max_body) {
+    is_body_awaited_ = false;
+    refuse(is_in_chunks ? Refusal{411, "a body without Content-Length"}
+                        : Refusal{413, "the body is too large"});
+    return true;
+  }
+  std::string_view body = unread().substr(parser_.consumed());
+  is_body_awaited_ = body.size() < request.content_length;
+  if (is_body_awaited_) return receive();
+  request.body = body.substr(0, request.content_length);
+  dispatch();
+  return true;
 }
 
 bool Connection::receive() {
@@ -212,9 +232,10 @@ bool Connection::receive() {
 
 void Connection::dispatch() {
   --dispatches_left_;
-  read_at_ += parser_.consumed();
+  read_at_ += parser_.consumed() + spare_->mutable_request().body.size();
   parser_.reset();
-  if (unread().empty()) {
+  // A body stays where it is until it has been answered.
+  if (unread().empty() && spare_->mutable_request().body.empty()) {
     read_at_ = 0;
     received_.clear();
     if (received_.capacity() > kMaxIdleCapacity) received_.shrink_to_fit();

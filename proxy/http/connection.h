@@ -28,7 +28,8 @@ class ClientExchange;
 ///     state      waits for                                goes to
 ///     greeting   the TLS handshake                        reading: done; lingering, answering (plain HTTP,
 ///                                                         which is told so), closed: failed, too slow
-///     reading    a whole request head                     answering: it came, or was refused
+///     reading    a whole request head, and, of listeners  answering: it came, or was refused
+///                that read it, its body
 ///                                                         closed: end of file, idle too long, drained
 ///     answering  the handler, room in the socket,         reading: answered, kept alive
 ///                pages of the file, its turn              lingering: answered, to be closed
@@ -79,6 +80,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool step_greeting();
   bool step_reading();
   bool receive();
+  bool step_body();
   void dispatch();
   void refuse(const Refusal& refusal);
   bool step_answering();
@@ -117,6 +119,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool is_half_closed_ = false;   // the client will send nothing more
   bool has_urgent_data_ = false;  // which nobody reads, and which would be reported again and again
   bool has_served_ = false;
+  bool is_body_awaited_ = false;  // the head has come, and was accepted
   Parser parser_;
 
   Sender sender_;

@@ -122,6 +122,7 @@ std::optional<Refusal> read_body_framing(Request& request, const Framing& framin
     if (length->empty() || !is_digit(length->front()) || error != std::errc() || stop != end)
       return Refusal{400, "not a valid Content-Length"};
     request.has_body = value > 0;
+    request.content_length = static_cast<uint64_t>(value);
   }
   if (request.has_body && (request.method == Method::get || request.method == Method::head))
     return Refusal{400, "a GET or HEAD with a body"};
@@ -150,6 +151,8 @@ bool is_valid_host(std::string_view host) {
 std::optional<Refusal> apply_request_rules(Request& request) {
   Framing framing;
   request.has_body = false;
+  request.content_length = 0;
+  request.body = {};
   if (auto refusal = collect(request, framing)) return refusal;
   if (framing.host() == nullptr) {
     if (request.minor_version != 0) return Refusal{400, "a request without Host"};

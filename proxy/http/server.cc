@@ -38,6 +38,7 @@ Result<const Listener*> Server::add(std::unique_ptr<Listener> listener, Listener
   service->has_access_log = options.has_access_log;
   if (!listener->is_unix()) service->tls = std::move(options.tls);
   service->max_connections = options.max_connections;
+  service->max_body = options.max_body;
   service->on_room = [&loop = loops_.at(0), door = listener.get()] { loop.post([door] { door->resume(); }); };
   doors_.push_back(std::make_unique<Door>(Door{std::move(listener), std::move(service)}));
   return doors_.back()->listener.get();

@@ -37,6 +37,7 @@ class Server {
     std::vector<Handler*> handlers;  // one per loop, in order; they outlive the server
     size_t max_connections = 16384;  // at more, nobody is accepted until there is room
     bool has_access_log = true;
+    size_t max_body = 0;                // of a request, in bytes; 0: it is not read, as a registry needs none
     mode_t unix_mode = 0666;            // control: 0600
     std::shared_ptr<TlsKeys> tls = {};  // not for unix sockets; nullptr: plain
   };

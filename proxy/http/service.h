@@ -18,6 +18,7 @@ struct Service {
   std::shared_ptr<TlsKeys> tls;    // nullptr: plain
   bool has_access_log = true;
   size_t max_connections = 16384;
+  size_t max_body = 0;  // of a request; 0 = no body is read
   std::atomic<size_t> connections{0};
   /// Any loop: there is room again after the bound was reached.
   std::function<void()> on_room;

@@ -35,6 +35,11 @@ class AbsentTags {
     return std::nullopt;
   }
 
+  void forget(const std::string& key) {
+    auto found = by_key_.find(key);
+    if (found != by_key_.end()) drop(found);
+  }
+
   size_t size() const { return by_key_.size(); }
 
  private:

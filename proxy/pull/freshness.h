@@ -26,6 +26,9 @@ class Freshness {
   bool may_be_given_meanwhile(MonotonicTime now) const {
     return settings_ != nullptr && now < fresh_until_ + settings_->stale_while_revalidate;
   }
+  MonotonicTime given_unasked_until() const {
+    return fresh_until_ + (settings_ == nullptr ? Duration::zero() : settings_->stale_while_revalidate);
+  }
   /// It may be given since the upstream can't be asked (RFC 5861 section 4).
   bool may_be_given_on_error(MonotonicTime now) const {
     return settings_ == nullptr || !settings_->stale_ttl || now < fresh_until_ + *settings_->stale_ttl;

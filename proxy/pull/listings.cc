@@ -41,6 +41,15 @@ Task<Result<FoundListing>> Listings::get(ListingKey key, std::string client) {
   co_return co_await call_on<Result<FoundListing>>(home, context_.loop, std::move(ask));
 }
 
+void Listings::announce(const cache::Repository& repository) {
+  std::string prefix = repository.upstream + '/' + repository.name;
+  for (Entry& entry : entries_) {
+    bool is_its =
+        entry.key.starts_with(prefix) && (entry.key[prefix.size()] == '?' || entry.key[prefix.size()] == '@');
+    if (is_its) entry.is_announced = true;
+  }
+}
+
 Task<Result<FoundListing>> Listings::get_here(ListingKey key, std::string client) {
   std::string text = key.text();
   if (Entry* entry = find(text)) {
@@ -48,10 +57,10 @@ Task<Result<FoundListing>> Listings::get_here(ListingKey key, std::string client
     Freshness freshness(context_, key.repository, entry->checked_at);
     bool is_left_alone = now < entry->leave_alone_until;
     FoundListing old{entry->listing, Outcome::stale, freshness.fresh_until()};
-    if (freshness.is_fresh(now)) old.outcome = Outcome::hit;
-    if (freshness.is_fresh(now) || (is_left_alone && freshness.may_be_given_on_error(now)))
-      co_return std::move(old);
-    if (!is_left_alone && freshness.may_be_given_meanwhile(now)) {
+    bool is_fresh = freshness.is_fresh(now) && !entry->is_announced;
+    if (is_fresh) old.outcome = Outcome::hit;
+    if (is_fresh || (is_left_alone && freshness.may_be_given_on_error(now))) co_return std::move(old);
+    if (!is_left_alone && !entry->is_announced && freshness.may_be_given_meanwhile(now)) {
       if (!std::exchange(entry->is_refreshing, true))
         context_.loop.spawn(refresh_meanwhile(std::move(key), std::move(client)));
       co_return std::move(old);
@@ -157,6 +166,7 @@ void Listings::keep(const std::string& key, std::shared_ptr<const Listing> listi
   entry->listing = std::move(listing);
   entry->checked_at = context_.loop.clock().monotonic();
   entry->leave_alone_until = {};
+  entry->is_announced = false;
   while (entries_.size() > kMaxEntries || (bytes_ > kMaxBytes && entries_.size() > 1)) {
     bytes_ -= entries_.back().weight;
     by_key_.erase(entries_.back().key);

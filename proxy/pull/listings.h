@@ -39,6 +39,9 @@ class Listings {
 
   /// Any request's loop. `client`: as in TagRequest.
   Task<Result<FoundListing>> get(ListingKey key, std::string client);
+  /// A push to the repository was announced: the pages that are at home here are asked for before they are
+  /// given again, unless the upstream cannot be asked.
+  void announce(const cache::Repository& repository);
   /// The page's home loop.
   Task<Result<FoundListing>> get_here(ListingKey key, std::string client);
 
@@ -50,6 +53,7 @@ class Listings {
     MonotonicTime checked_at;
     MonotonicTime leave_alone_until;  // the upstream has just failed
     bool is_refreshing = false;       // while it is given
+    bool is_announced = false;        // that it has changed
   };
   using Entries = std::list<Entry>;  // most recently used first
 

@@ -58,6 +58,37 @@ Task<Result<ResolvedTag>> Tags::resolve_here(TagRequest request) {
   co_return std::move(result);
 }
 
+Task<Status> Tags::announce(TagRequest request) {
+  EventLoop& home = puller_.home_of_tag(request.repository, request.tag);
+  Tags& there = puller_.at(home).tags();
+  auto start = [&there, request] { return there.announce_here(request); };
+  co_return co_await call_on<Status>(home, context_.loop, std::move(start));
+}
+
+Task<Status> Tags::announce_here(TagRequest request) {
+  std::string key = request.key();
+  absent_.forget(key);
+  if (entries_.size() >= kMaxEntries) make_room();
+  Entry& entry = entries_[key];
+  ++entry.announcements;
+  entry.leave_alone_until = {};
+  auto look = [&cache = context_.cache, request] { return cache.find_tag(request.repository, request.tag); };
+  Result<std::optional<cache::FoundTag>> found =
+      co_await run_on_disk(context_.look_ups, context_.loop, "find tag", std::move(look));
+  if (!found) co_return fail(std::move(found).error());
+  if (!*found || (*found)->checked_at == kGone) co_return Status();
+  // So old in the index that it is asked for after a crash, too.
+  MonotonicTime now = context_.loop.clock().monotonic();
+  Freshness freshness(context_, request.repository, now);
+  MonotonicTime::duration age = freshness.given_unasked_until() - now + std::chrono::seconds(1);
+  cache::Commit commit;
+  commit.tags.push_back({.repository = request.repository,
+                         .tag = request.tag,
+                         .digest = (*found)->digest,
+                         .checked_at = std::min((*found)->checked_at, context_.loop.clock().wall() - age)});
+  co_return co_await commit_to(context_, std::move(commit));
+}
+
 Task<void> Tags::check(TagRequest request) {
   std::string key = request.key();
   Entry& entry = entries_.at(key);  // stays: an entry that is being checked is not dropped
@@ -68,8 +99,15 @@ Task<void> Tags::check(TagRequest request) {
     if (known) answer_waiters(entry, *known);
   }
   if (!known || known->is_to_be_checked) {
-    Result<ResolvedTag> result = co_await ask(entry, std::move(request));
-    answer_waiters(entry, result);
+    while (true) {
+      uint64_t heard = entry.announcements;
+      Result<ResolvedTag> result = co_await ask(entry, request);
+      if (entry.announcements != heard) continue;  // it may have moved since it was asked for
+      bool was_asked = result ? result->outcome != Outcome::stale : !upstream::is_no_answer(result.error());
+      if (was_asked) entry.heeded = heard;
+      answer_waiters(entry, result);
+      break;
+    }
   }
   entry.is_checking = false;
   if (!entry.digest) entries_.erase(key);
@@ -165,11 +203,12 @@ std::optional<ResolvedTag> Tags::answer_from(const Entry& entry, const cache::Re
   MonotonicTime now = context_.loop.clock().monotonic();
   Freshness freshness(context_, repository, entry.checked_at);
   bool is_left_alone = now < entry.leave_alone_until;
-  if (freshness.is_fresh(now)) return ResolvedTag{*entry.digest, Outcome::hit, freshness.fresh_until()};
+  if (freshness.is_fresh(now) && !entry.is_announced())
+    return ResolvedTag{*entry.digest, Outcome::hit, freshness.fresh_until()};
   ResolvedTag old{*entry.digest, Outcome::stale, freshness.fresh_until()};
   if (is_left_alone && freshness.may_be_given_on_error(now)) return old;
   old.is_to_be_checked = true;
-  if (!is_left_alone && freshness.may_be_given_meanwhile(now)) return old;
+  if (!is_left_alone && !entry.is_announced() && freshness.may_be_given_meanwhile(now)) return old;
   return std::nullopt;
 }
 

@@ -47,6 +47,10 @@ class Tags {
   Task<Result<ResolvedTag>> resolve(TagRequest request);
   /// The tag's home loop.
   Task<Result<ResolvedTag>> resolve_here(TagRequest request);
+  /// It has been pushed, somebody says: the upstream is asked before it is given again, also when it has just
+  /// been asked, and also after a crash. Any loop. Errors: the index's.
+  Task<Status> announce(TagRequest request);
+  Task<Status> announce_here(TagRequest request);
 
  private:
   struct Entry {
@@ -54,6 +58,9 @@ class Tags {
     MonotonicTime checked_at;
     MonotonicTime leave_alone_until;  // the upstream has just failed
     bool is_checking = false;
+    uint64_t announcements = 0;  // of pushes
+    uint64_t heeded = 0;         // so many of them were made before it was last asked for
+    bool is_announced() const { return announcements != heeded; }
     std::vector<Completion<Result<ResolvedTag>>*> waiters;
   };
 

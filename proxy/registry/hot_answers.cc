@@ -50,6 +50,15 @@ bool HotAnswers::is_leaving(const Digest& digest, MonotonicTime now) {
   return std::ranges::any_of(leaving_, [&digest](const auto& entry) { return entry.first == digest; });
 }
 
+void HotAnswers::forget_tags() {
+  ++epoch_;
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    auto next = std::next(entry);
+    if (entry->answer.expires != MonotonicTime::max()) erase(entry);
+    entry = next;
+  }
+}
+
 void HotAnswers::forget(const Digest& digest, MonotonicTime now) {
   leaving_.emplace_back(digest, now);
   if (leaving_.size() > kMaxLeaving) leaving_.pop_front();

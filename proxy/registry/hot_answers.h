@@ -45,6 +45,10 @@ class HotAnswers {
   /// Not what was forgotten a moment ago: its look-up may have been overtaken by its eviction.
   void put(std::string key, HotAnswer answer, MonotonicTime now);
   void forget(const Digest& digest, MonotonicTime now);
+  /// The answers to tags, which may have moved.
+  void forget_tags();
+  /// Counts up when tags are forgotten: what was resolved before is not put in after.
+  uint64_t epoch() const { return epoch_; }
 
  private:
   struct Entry {
@@ -61,6 +65,7 @@ class HotAnswers {
   std::unordered_map<std::string_view, Entries::iterator> by_key_;
   std::unordered_multimap<Digest, Entries::iterator, DigestHash> by_digest_;
   std::deque<std::pair<Digest, MonotonicTime>> leaving_;  // oldest first, of the last seconds
+  uint64_t epoch_ = 0;
   size_t bytes_ = 0;
   size_t files_ = 0;
 };

@@ -17,6 +17,7 @@ std::shared_ptr<const std::string> bytes_of(const std::shared_ptr<const pull::Ma
 Task<void> ManifestRequests::answer(std::shared_ptr<http::Exchange> exchange, pull::Addressing::Target target,
                                     Reference reference) {
   MonotonicTime begun = exchange->loop().clock().monotonic();
+  uint64_t epoch = hot_.epoch();
   Result<pull::ResolvedTag> resolved = co_await resolve(*exchange, target, reference);
   if (!resolved) {
     send_error(*exchange, resolved.error());
@@ -29,7 +30,8 @@ Task<void> ManifestRequests::answer(std::shared_ptr<http::Exchange> exchange, pu
   }
   bool was_hit = resolved->outcome == pull::Outcome::hit && pulled->outcome == pull::Outcome::hit;
   if (!was_hit) note_upstream(*exchange, begun);
-  send(*exchange, target, reference, *resolved, *pulled);
+  bool may_be_kept = std::holds_alternative<Digest>(reference) || epoch == hot_.epoch();
+  send(*exchange, target, reference, *resolved, *pulled, may_be_kept);
 }
 
 Task<Result<pull::ResolvedTag>> ManifestRequests::resolve(const http::Exchange& exchange,
@@ -43,7 +45,7 @@ Task<Result<pull::ResolvedTag>> ManifestRequests::resolve(const http::Exchange& 
 
 void ManifestRequests::send(http::Exchange& exchange, const pull::Addressing::Target& target,
                             const Reference& reference, const pull::ResolvedTag& resolved,
-                            const pull::PulledManifest& pulled) {
+                            const pull::PulledManifest& pulled, bool may_be_kept) {
   const pull::Manifest& manifest = *pulled.manifest;
   // An answer is a hit when neither the tag nor the bytes had to be fetched for it.
   pull::Outcome outcome = pulled.outcome == pull::Outcome::hit ? resolved.outcome : pulled.outcome;
@@ -51,7 +53,7 @@ void ManifestRequests::send(http::Exchange& exchange, const pull::Addressing::Ta
   std::string status =
       cache_status(outcome, std::chrono::duration_cast<Duration>(resolved.fresh_until - now));
   if (pulled.outcome == pull::Outcome::hit) puller_.context().cache.touch(manifest.digest);
-  if (resolved.outcome != pull::Outcome::stale)
+  if (may_be_kept && resolved.outcome != pull::Outcome::stale)
     keep_hot(exchange, target, reference, resolved, pulled.manifest);
   if (is_known_to_client(exchange.request(), manifest.digest)) {
     send_not_modified(exchange, manifest.digest, status, target.ns);

@@ -24,7 +24,7 @@ class ManifestRequests {
   Task<Result<pull::ResolvedTag>> resolve(const http::Exchange& exchange,
                                           const pull::Addressing::Target& target, const Reference& reference);
   void send(http::Exchange& exchange, const pull::Addressing::Target& target, const Reference& reference,
-            const pull::ResolvedTag& resolved, const pull::PulledManifest& pulled);
+            const pull::ResolvedTag& resolved, const pull::PulledManifest& pulled, bool may_be_kept);
   void keep_hot(http::Exchange& exchange, const pull::Addressing::Target& target, const Reference& reference,
                 const pull::ResolvedTag& resolved, const std::shared_ptr<const pull::Manifest>& pulled);
 

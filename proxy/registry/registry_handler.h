@@ -19,6 +19,8 @@ class RegistryHandler final : public http::Handler {
   void handle(std::shared_ptr<http::Exchange> exchange) override;
   /// `digest` is about to leave the cache: lets go of its bytes and descriptors.
   void forget(const Digest& digest) { hot_.forget(digest, puller_.context().loop.clock().monotonic()); }
+  /// Tags may have moved: no answer to one is given again unasked.
+  void forget_tags() { hot_.forget_tags(); }
 
  private:
   bool answer_hot(const std::shared_ptr<http::Exchange>& shared);

@@ -99,7 +99,7 @@ class Entrepot:
         try:
             return self.admin().get("/readyz").status == 200
         except OSError:
-            return False
+            return self._is_listening() and False  # which says so if it has ended
 
     @property
     def is_running(self) -> bool:
