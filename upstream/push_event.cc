@@ -29,6 +29,7 @@ const Json* object_in(const Json& object, const char* name) {
 }
 
 Found checked(PushEvent event) {
+  if (!Url::parse("https://" + event.registry)) return malformed("not a registry's host");
   if (!is_repository_name(event.repository)) return malformed("not a repository's name");
   if (event.tags.size() > PushEvent::kMaxTags) return malformed("too many tags");
   if (!std::ranges::all_of(event.tags, [](const std::string& tag) { return is_tag(tag); }))

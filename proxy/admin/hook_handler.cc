@@ -33,7 +33,8 @@ void HookHandler::handle(std::shared_ptr<http::Exchange> exchange) {
   if (request.header("content-encoding") != nullptr)
     return send_error(*exchange, 415, "UNSUPPORTED", "no encoded bodies");
   EventLoop& loop = exchange->loop();
-  loop.spawn(answer(std::move(exchange)));
+  std::string body(request.body);  // it is the connection's, which may go before the flow does
+  loop.spawn(answer(std::move(exchange), std::move(body)));
 }
 
 // Takes as long for a wrong path as for one that is nearly right.
@@ -43,8 +44,7 @@ bool HookHandler::is_secret(std::string_view path) const {
          CRYPTO_memcmp(path.data() + 1, wanted.data(), wanted.size()) == 0;
 }
 
-Task<void> HookHandler::answer(std::shared_ptr<http::Exchange> exchange) {
-  std::string body(exchange->request().body);
+Task<void> HookHandler::answer(std::shared_ptr<http::Exchange> exchange, std::string body) {
   Task<Result<HookOutcome>> taking = take_(std::move(body));
   Result<HookOutcome> outcome = co_await std::move(taking);
   if (!outcome) {

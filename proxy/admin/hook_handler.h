@@ -37,7 +37,7 @@ class HookHandler final : public http::Handler {
 
  private:
   bool is_secret(std::string_view path) const;
-  Task<void> answer(std::shared_ptr<http::Exchange> exchange);
+  Task<void> answer(std::shared_ptr<http::Exchange> exchange, std::string body);
 
   const Secret secret_;
   const TakeEvent take_;

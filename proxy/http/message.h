@@ -25,9 +25,11 @@ struct Request {
   bool wants_keep_alive = true;
   bool has_body = false;        // Content-Length > 0 or Transfer-Encoding
   uint64_t content_length = 0;  // 0: none, or the body comes in chunks
-  std::string_view body;  // of listeners that read it; else it is not read, and the connection will close
-  std::string peer;       // "127.0.0.1:40312", "unix"
-  uint64_t id = 0;        // of this request, for the log
+  // Of listeners that read it, and good until `handle` returns; else it is not read, and the connection will
+  // close.
+  std::string_view body;
+  std::string peer;  // "127.0.0.1:40312", "unix"
+  uint64_t id = 0;   // of this request, for the log
 
   /// The first field of that name (case-insensitive), or nullptr.
   const std::string* header(std::string_view name) const;

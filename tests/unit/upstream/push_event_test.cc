@@ -28,6 +28,7 @@ TEST(PushEvent, QuayTellsOfTags) {
   EXPECT_EQ(read(begin + R"(,"updated_tags":{"x":"0123"}})"), "quay.io/a/b:x,") << "as old ones did";
   EXPECT_EQ(read(begin + R"(,"updated_tags":[]})"), "quay.io/a/b:");
   EXPECT_EQ(read(begin + R"(,"build_id":"1"})"), "nothing");
+  EXPECT_EQ(read(R"({"namespace":"a","docker_url":"quay.io\n x/a/b","updated_tags":[]})"), "malformed");
   for (const char* tags : {"7", "null", "\"x\"", "[7]", "[null]", "[\"../x\"]", "[\"\"]", "{\"../x\":1}"})
     EXPECT_EQ(read(begin + ",\"updated_tags\":" + tags + "}"), "malformed") << tags;
 }
