@@ -88,7 +88,9 @@ void CurlExchange::take_addresses() {
   if (addresses_.empty()) return;
   look_up_answer_ = "+" + url().authority();
   char separator = ':';
-  for (bool v6 : {false, true}) {
+  // The system's order counts (RFC 6724): curl begins with the first.
+  bool begins_with_v6 = addresses_.front().find(':') != std::string::npos;
+  for (bool v6 : {begins_with_v6, !begins_with_v6}) {
     auto is_wanted = [v6](const std::string& address) {
       return (address.find(':') != std::string::npos) == v6;
     };
@@ -108,7 +110,10 @@ bool CurlExchange::has_tcp_connection() const {
 }
 
 bool CurlExchange::may_dial_on(CURLcode result) const {
-  if (state_ != State::connecting || addresses_.empty()) return false;
+  if (addresses_.empty()) return false;
+  // A kept connection that turned out to be dead, and none to be had in its place: curl had begun to wait.
+  if (state_ == State::waiting && !has_response_) return result == CURLE_COULDNT_CONNECT;
+  if (state_ != State::connecting) return false;
   return result == CURLE_COULDNT_CONNECT || (result == CURLE_OPERATION_TIMEDOUT && !has_tcp_connection());
 }
 
@@ -120,6 +125,7 @@ void CurlExchange::wait_in_queue() {
 CURL* CurlExchange::prepare() {
   state_ = State::connecting;
   is_connecting_ = true;
+  was_refused_ = false;
   deadline_.cancel();
   take_addresses();
   if (!addresses_.empty()) deadline_.start(kPatienceWithAnAddress, [this] { on_deadline(); });

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "upstream/base64.h"
+#include "upstream/hub_host.h"
 
 namespace entrepot::upstream {
 namespace {
@@ -14,14 +15,10 @@ using Json = nlohmann::json;
 
 // Of Docker Hub, as docker itself writes it.
 constexpr std::string_view kHubServer = "https://index.docker.io/v1/";
-constexpr std::string_view kHubHosts[] = {"docker.io", "index.docker.io", "registry-1.docker.io",
-                                          "registry.hub.docker.com"};
 
 tl::unexpected<Error> problem(std::string_view cause) {
   return fail(Errc::upstream_refused_credential, std::string(cause));
 }
-
-bool is_hub(std::string_view host) { return std::ranges::find(kHubHosts, host) != std::end(kHubHosts); }
 
 // "quay.io" of "https://quay.io/v2/"; a key with another path ("quay.io/team") is not the registry's as a
 // whole.
@@ -39,7 +36,7 @@ bool is_key_of(std::string_view key, const Url& url) {
   std::string_view host = host_of_key(key);
   bool has_default_port = url.port() == (url.is_https() ? 443 : 80);
   if (host == url.authority() || (has_default_port && host == url.host())) return true;
-  return is_hub(url.host()) && is_hub(host);
+  return is_hub_host(url.host()) && is_hub_host(host);
 }
 
 std::string text_in(const Json& object, const char* name) {
@@ -98,11 +95,13 @@ Result<std::optional<DockerConfigEntry>> by_auth(const Json& entry) {
 Result<DockerConfigEntry> find_in_docker_config(std::string_view text, const Url& url) {
   Json config = Json::parse(text, nullptr, false);
   if (!config.is_object()) return problem("not a docker config.json");
-  std::string server = is_hub(url.host()) ? std::string(kHubServer) : url.host();
-  if (!is_hub(url.host()) && url.port() != (url.is_https() ? 443 : 80)) server = url.authority();
+  std::string server = is_hub_host(url.host()) ? std::string(kHubServer) : url.host();
+  if (!is_hub_host(url.host()) && url.port() != (url.is_https() ? 443 : 80)) server = url.authority();
   if (const Json* programs = object_in(config, "credHelpers"))
     for (const auto& [key, name] : programs->items())
       if (is_key_of(key, url) && name.is_string()) return by_program(name.get<std::string>(), key);
+  if (std::string store = text_in(config, "credsStore"); !store.empty())
+    return by_program(std::move(store), std::move(server));
   if (const Json* auths = object_in(config, "auths")) {
     for (const auto& [key, entry] : auths->items()) {
       if (!is_key_of(key, url) || !entry.is_object()) continue;
@@ -110,8 +109,6 @@ Result<DockerConfigEntry> find_in_docker_config(std::string_view text, const Url
       if (found) return std::move(*found);
     }
   }
-  if (std::string store = text_in(config, "credsStore"); !store.empty())
-    return by_program(std::move(store), std::move(server));
   return problem("nothing of " + url.host() + " in credHelpers or auths, and no credsStore");
 }
 

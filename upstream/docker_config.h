@@ -21,10 +21,10 @@ struct DockerConfigEntry {
 };
 
 /// The entry of the registry at `url` in the text of a config.json (docker/cli, cli/config/configfile): a
-/// helper of `credHelpers`, else `auths`, else `credsStore`. Keys count by their host and port, whatever
-/// scheme, `/v1/` or `/v2/` they have; Docker Hub has all of its names. upstream_refused_credential, naming
-/// no content, for a text that is no such file, an entry that is missing or holds something that is no user
-/// name and password (an identity token).
+/// helper of `credHelpers`, else `credsStore`, else `auths`, as docker does it. Keys count by their host and
+/// port, whatever scheme, `/v1/` or `/v2/` they have; Docker Hub has all of its names.
+/// upstream_refused_credential, naming no content, for a text that is no such file, an entry that is missing
+/// or holds something that is no user name and password (an identity token).
 Result<DockerConfigEntry> find_in_docker_config(std::string_view text, const Url& url);
 
 /// What a helper printed for `get` (docker-credential-helpers): a user name and a password. Errors alike.

@@ -6,6 +6,7 @@
 
 #include "base/reference.h"
 #include "upstream/aws/ecr_host.h"
+#include "upstream/hub_host.h"
 #include "upstream/url.h"
 
 namespace entrepot::upstream {
@@ -83,9 +84,10 @@ Found from_ecr(const Json& json, const Json& detail) {
   return checked(std::move(event));
 }
 
-// ECR's hosts of one account and region are one registry, whatever partition, FIPS or dual-stack they are of.
+// Docker Hub has several names. ECR's hosts of one account and region are one registry, whatever partition,
+// FIPS or dual-stack they are of.
 bool is_same_host(std::string_view host, const std::string& registry) {
-  if (host == registry) return true;
+  if (host == registry || (is_hub_host(host) && is_hub_host(registry))) return true;
   std::optional<aws::EcrHost> ours = aws::EcrHost::parse(host);
   std::optional<aws::EcrHost> theirs = aws::EcrHost::parse(registry);
   return ours && theirs && ours->account == theirs->account && ours->region == theirs->region;
@@ -105,20 +107,18 @@ Found parse_push_event(std::string_view text) {
   return malformed("not an event of Quay, Docker Hub or Amazon ECR");
 }
 
-const Settings* find_pushed(std::span<const Settings> all, const PushEvent& event) {
-  auto is_named = [&](const Settings& settings) {
-    return is_same_host(settings.name, event.registry) ||
-           std::ranges::find(settings.aliases, event.registry) != settings.aliases.end();
-  };
-  auto is_there = [&](const Settings& settings) {
+std::vector<const Settings*> find_pushed(std::span<const Settings> all, const PushEvent& event) {
+  std::vector<const Settings*> found;
+  for (const Settings& settings : all) {
+    bool is_named = is_same_host(settings.name, event.registry) ||
+                    std::ranges::find(settings.aliases, event.registry) != settings.aliases.end();
     Result<Url> url = Url::parse(settings.url);
     bool has_default_port = url && url->port() == (url->is_https() ? 443 : 80);
-    return url && (url->authority() == event.registry ||
-                   (has_default_port && is_same_host(url->host(), event.registry)));
-  };
-  auto found = std::ranges::find_if(all, is_named);
-  if (found == all.end()) found = std::ranges::find_if(all, is_there);
-  return found == all.end() ? nullptr : &*found;
+    bool is_there = url && (url->authority() == event.registry ||
+                            (has_default_port && is_same_host(url->host(), event.registry)));
+    if (is_named || is_there) found.push_back(&settings);
+  }
+  return found;
 }
 
 }  // namespace entrepot::upstream

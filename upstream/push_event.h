@@ -27,7 +27,7 @@ struct PushEvent {
 /// a scan, a push that failed). config_invalid for what is none of these, or has names that cannot be.
 Result<std::optional<PushEvent>> parse_push_event(std::string_view json);
 
-/// The upstream that the event is about: by its name, an alias, or its url's host. nullptr: none of ours.
-const Settings* find_pushed(std::span<const Settings> all, const PushEvent& event);
+/// The upstreams that the event is about: by their names, aliases, or urls' hosts.
+std::vector<const Settings*> find_pushed(std::span<const Settings> all, const PushEvent& event);
 
 }  // namespace entrepot::upstream

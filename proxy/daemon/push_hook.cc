@@ -47,19 +47,31 @@ Task<Result<admin::HookOutcome>> PushHook::take(EventLoop& loop, std::string bod
   Result<std::optional<upstream::PushEvent>> parsed =
       co_await run_on_disk(look_ups_, loop, "read push event", std::move(read));
   if (!parsed) co_return fail(std::move(parsed).error());
-  const upstream::Settings* settings = *parsed ? upstream::find_pushed(upstreams_, **parsed) : nullptr;
-  if (settings == nullptr) {
-    if (*parsed)
-      loop.logger().info("a push to {} was announced, which is none of the upstreams", (*parsed)->registry);
+  if (!*parsed) co_return admin::HookOutcome{.is_ignored = true};
+  const upstream::PushEvent& event = **parsed;
+  std::vector<const upstream::Settings*> pushed = upstream::find_pushed(upstreams_, event);
+  if (pushed.empty()) {
+    loop.logger().info("a push to {} was announced, which is none of the upstreams", event.registry);
     co_return admin::HookOutcome{.is_ignored = true};
   }
-  const upstream::PushEvent& event = **parsed;
-  cache::Repository repository{settings->name, event.repository};
+  std::optional<Error> failure;  // of one: the others are announced all the same
+  for (const upstream::Settings* settings : pushed) {
+    cache::Repository repository{settings->name, event.repository};
+    Status announced = co_await announce(loop, std::move(repository), event.tags);
+    if (!announced) failure = std::move(announced).error();
+  }
+  if (failure) co_return fail(std::move(*failure));
+  co_return admin::HookOutcome{.tags = event.tags.size()};
+}
+
+Task<Status> PushHook::announce(EventLoop& loop, cache::Repository repository,
+                                std::vector<std::string> tags) {
   pull::Puller& puller = *pullers_[static_cast<size_t>(loop.index())];
-  for (const std::string& tag : event.tags) {
+  Status status;
+  for (const std::string& tag : tags) {
     pull::TagRequest request{repository, tag, {}};
     Status announced = co_await puller.tags().announce(std::move(request));
-    if (!announced) co_return fail(std::move(announced).error());
+    if (!announced) status = std::move(announced);
   }
   // Only now: what was resolved before the announcement is not kept any more (HotAnswers::epoch).
   for (size_t i = 0; i < loops_.size(); ++i) {
@@ -69,9 +81,9 @@ Task<Result<admin::HookOutcome>> PushHook::take(EventLoop& loop, std::string bod
     EventLoop& home = loops_.at(i);
     co_await call_on<bool>(home, loop, std::move(forget));
   }
-  loop.logger().info("a push to {}/{} was announced, {} tags", settings->name, event.repository,
-                     event.tags.size());
-  co_return admin::HookOutcome{.tags = event.tags.size()};
+  loop.logger().info("a push to {}/{} was announced, {} tags", repository.upstream, repository.name,
+                     tags.size());
+  co_return status;
 }
 
 }  // namespace entrepot::daemon

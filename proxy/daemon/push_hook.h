@@ -37,6 +37,7 @@ class PushHook {
   Task<Result<admin::HookOutcome>> take(EventLoop& loop, std::string body);
 
  private:
+  Task<Status> announce(EventLoop& loop, cache::Repository repository, std::vector<std::string> tags);
   /// On the loop of both.
   static Task<bool> forget_there(pull::Puller& puller, registry::RegistryHandler& handler,
                                  cache::Repository repository);

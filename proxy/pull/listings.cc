@@ -42,11 +42,14 @@ Task<Result<FoundListing>> Listings::get(ListingKey key, std::string client) {
 }
 
 void Listings::announce(const cache::Repository& repository) {
+  ++announcements_;
   std::string prefix = repository.upstream + '/' + repository.name;
   for (Entry& entry : entries_) {
     bool is_its =
         entry.key.starts_with(prefix) && (entry.key[prefix.size()] == '?' || entry.key[prefix.size()] == '@');
-    if (is_its) entry.is_announced = true;
+    if (!is_its) continue;
+    entry.is_announced = true;
+    entry.leave_alone_until = {};
   }
 }
 
@@ -89,10 +92,12 @@ Task<Result<FoundListing>> Listings::refresh(ListingKey key, std::string client)
     Status allowed = puller_.may_ask_for(client);
     if (!allowed) co_return fail(allowed.error());
   }
+  uint64_t heard = announcements_;
   Result<std::shared_ptr<const Listing>> fetched = co_await fetch(key, client);
   MonotonicTime now = context_.loop.clock().monotonic();
   if (fetched) {
-    keep(text, *fetched);
+    bool may_be_old = announcements_ != heard;  // it was on its way when a push was announced
+    keep(text, *fetched, may_be_old);
     co_return FoundListing{std::move(*fetched), Outcome::miss,
                            Freshness(context_, key.repository, now).fresh_until()};
   }
@@ -153,7 +158,7 @@ Listings::Entry* Listings::find(const std::string& key) {
   return &entries_.front();
 }
 
-void Listings::keep(const std::string& key, std::shared_ptr<const Listing> listing) {
+void Listings::keep(const std::string& key, std::shared_ptr<const Listing> listing, bool is_announced) {
   Entry* entry = find(key);
   if (entry == nullptr) {
     entries_.push_front(Entry{.key = key, .listing = {}, .checked_at = {}, .leave_alone_until = {}});
@@ -166,7 +171,7 @@ void Listings::keep(const std::string& key, std::shared_ptr<const Listing> listi
   entry->listing = std::move(listing);
   entry->checked_at = context_.loop.clock().monotonic();
   entry->leave_alone_until = {};
-  entry->is_announced = false;
+  entry->is_announced = is_announced;
   while (entries_.size() > kMaxEntries || (bytes_ > kMaxBytes && entries_.size() > 1)) {
     bytes_ -= entries_.back().weight;
     by_key_.erase(entries_.back().key);

@@ -63,13 +63,14 @@ class Listings {
   Task<Result<std::shared_ptr<const Listing>>> fetch_fallback(cache::Repository repository, Digest subject,
                                                               std::string client);
   Entry* find(const std::string& key);
-  void keep(const std::string& key, std::shared_ptr<const Listing> listing);
+  void keep(const std::string& key, std::shared_ptr<const Listing> listing, bool is_announced);
 
   Context& context_;
   Puller& puller_;
   Entries entries_;
   std::unordered_map<std::string, Entries::iterator> by_key_;
   size_t bytes_ = 0;
+  uint64_t announcements_ = 0;  // of pushes, to whatever repository
   SingleFlight<Result<FoundListing>> flights_;
 };
 

@@ -73,6 +73,11 @@ Task<Result<PulledManifest>> Manifests::get(cache::Repository repository, Digest
   co_return co_await call_on<Result<PulledManifest>>(home, context_.loop, std::move(ask));
 }
 
+Task<bool> Manifests::has(cache::Repository repository, Digest digest) {
+  std::shared_ptr<const Manifest> found = co_await find(std::move(repository), std::move(digest));
+  co_return found != nullptr;
+}
+
 // In the cache; nullptr when it is not. An index that cannot be read is as good as an empty one.
 Task<std::shared_ptr<const Manifest>> Manifests::find(cache::Repository repository, Digest digest) {
   auto look = [&cache = context_.cache, repository, digest] {

@@ -43,6 +43,8 @@ class Manifests {
 
   /// Any request's loop.
   Task<Result<PulledManifest>> get(cache::Repository repository, Digest digest);
+  /// In the cache, and the repository's. Any request's loop.
+  Task<bool> has(cache::Repository repository, Digest digest);
   /// The digest's home loop.
   Task<Result<PulledManifest>> fetch_once(cache::Repository repository, Digest digest);
   bool is_fetching(const Digest& digest) const;

@@ -17,6 +17,7 @@ namespace {
 constexpr size_t kMaxEntries = 65'536;  // on each loop; what falls out is in the index
 constexpr Duration kLeaveAlone{5'000};
 constexpr Duration kLongestLeaveAlone{60'000};
+constexpr int kMaxTimesAsked = 3;  // when pushes are announced while the upstream is being asked
 
 // When the upstream has said that there is no such tag, or not for us, the index keeps it as checked at this
 // time.
@@ -76,16 +77,24 @@ Task<Status> Tags::announce_here(TagRequest request) {
   Result<std::optional<cache::FoundTag>> found =
       co_await run_on_disk(context_.look_ups, context_.loop, "find tag", std::move(look));
   if (!found) co_return fail(std::move(found).error());
-  if (!*found || (*found)->checked_at == kGone) co_return Status();
+  std::optional<Digest> digest;
+  if (*found && (*found)->checked_at != kGone) digest = (*found)->digest;
+  // What memory has learned meanwhile is newer, and may be on its way into the index. A check that runs, or
+  // has asked since, tells the index itself.
+  if (auto known = entries_.find(key); known != entries_.end()) {
+    if (known->second.is_checking || !known->second.is_announced()) co_return Status();
+    if (known->second.digest) digest = known->second.digest;
+  }
+  if (!digest) co_return Status();
   // So old in the index that it is asked for after a crash, too.
   MonotonicTime now = context_.loop.clock().monotonic();
   Freshness freshness(context_, request.repository, now);
   MonotonicTime::duration age = freshness.given_unasked_until() - now + std::chrono::seconds(1);
+  WallTime checked_at = context_.loop.clock().wall() - age;
+  if (*found && (*found)->checked_at != kGone) checked_at = std::min(checked_at, (*found)->checked_at);
   cache::Commit commit;
-  commit.tags.push_back({.repository = request.repository,
-                         .tag = request.tag,
-                         .digest = (*found)->digest,
-                         .checked_at = std::min((*found)->checked_at, context_.loop.clock().wall() - age)});
+  commit.tags.push_back(
+      {.repository = request.repository, .tag = request.tag, .digest = *digest, .checked_at = checked_at});
   co_return co_await commit_to(context_, std::move(commit));
 }
 
@@ -99,12 +108,13 @@ Task<void> Tags::check(TagRequest request) {
     if (known) answer_waiters(entry, *known);
   }
   if (!known || known->is_to_be_checked) {
-    while (true) {
+    for (int times = 1;; ++times) {
       uint64_t heard = entry.announcements;
       Result<ResolvedTag> result = co_await ask(entry, request);
-      if (entry.announcements != heard) continue;  // it may have moved since it was asked for
       bool was_asked = result ? result->outcome != Outcome::stale : !upstream::is_no_answer(result.error());
       if (was_asked) entry.heeded = heard;
+      // It may have moved since it was asked for; but who waits must not wait for ever.
+      if (was_asked && entry.is_announced() && times < kMaxTimesAsked) continue;
       answer_waiters(entry, result);
       break;
     }
@@ -137,6 +147,7 @@ Task<Result<ResolvedTag>> Tags::ask(Entry& entry, TagRequest request) {
   upstream::Registry* registry = context_.upstreams.find(repository.upstream);
   if (registry == nullptr) co_return fail(Errc::name_unknown, "no such upstream: " + repository.upstream);
   bool may_be_stale = entry.digest.has_value();
+  uint64_t heard = entry.announcements;
   if (!may_be_stale) {
     Status allowed = puller_.may_ask_for(request.client);
     if (!allowed) co_return fail(allowed.error());
@@ -162,7 +173,9 @@ Task<Result<ResolvedTag>> Tags::ask(Entry& entry, TagRequest request) {
   entry.digest = head->digest;
   entry.checked_at = context_.loop.clock().monotonic();
   entry.leave_alone_until = {};
-  remember(request, *head->digest);
+  absent_.forget(request.key());  // where an older answer may stand
+  // One that was announced meanwhile stays old in the index.
+  if (entry.announcements == heard) remember(request, *head->digest);
   co_return ResolvedTag{*entry.digest, is_known ? Outcome::revalidated : Outcome::miss,
                         Freshness(context_, repository, entry.checked_at).fresh_until()};
 }
@@ -174,10 +187,14 @@ Task<Status> Tags::prepare_to_move(const Entry& entry, cache::Repository reposit
                                    upstream::ManifestHead head) {
   Freshness freshness(context_, repository, entry.checked_at);
   bool may_wait = freshness.may_be_given_on_error(context_.loop.clock().monotonic());
-  if (head.is_limit_nearly_used_up && may_wait)
-    co_return fail(Errc::upstream_rate_limited, "a tag has moved, and few pulls are left for what it names");
-  Result<PulledManifest> manifest =
-      co_await puller_.manifests().get(std::move(repository), std::move(*head.digest));
+  if (head.is_limit_nearly_used_up && may_wait) {
+    Digest digest = *head.digest;
+    bool is_here = co_await puller_.manifests().has(repository, std::move(digest));
+    if (!is_here)
+      co_return fail(Errc::upstream_rate_limited,
+                     "a tag has moved, and few pulls are left for what it names");
+  }
+  Result<PulledManifest> manifest = co_await puller_.manifests().get(std::move(repository), *head.digest);
   bool is_given = manifest || !(upstream::is_no_answer(manifest.error()) ||
                                 manifest.error().code == Errc::digest_mismatch);
   if (!is_given) co_return fail(manifest.error());

@@ -126,6 +126,36 @@ class QuayTest(HookCase):
         self.assertEqual(reply.digest, self.images[1].digest)
         self.assertEqual(self.get().digest, self.images[1].digest)
 
+    def test_a_404_that_was_on_its_way(self):
+        """It is older than the push, and is not kept for negative_ttl."""
+        self.push(0)
+        self.start(negative_ttl="1h")
+        gate = self.make_gate()
+        self.upstream.on("HEAD", "/manifests/new", quirks.late_head(gate), times=1)
+
+        def push_and_open():
+            wait.until(lambda: self.upstream.seen("HEAD", "/manifests/new"), "the first question")
+            self.push(1, "new")
+            self.hook(quay("new"))
+            gate.set()
+        reply, _ = at_once([lambda: self.get("new"), push_and_open])
+        self.assertEqual([reply.digest, self.get("new").digest], [self.images[1].digest] * 2)
+
+    def test_a_list_of_tags_that_was_on_its_way(self):
+        self.push(0)
+        self.start()
+        listed = lambda: self.proxy.client().get(f"/v2/{REPOSITORY}/tags/list").json()["tags"]  # noqa: E731
+        gate = self.make_gate()
+        self.upstream.on("GET", "/tags/list", quirks.late_head(gate), times=1)
+
+        def push_and_open():
+            wait.until(lambda: self.upstream.seen("GET", "/tags/list"), "the first question")
+            self.push(1, "new")
+            self.hook(quay("new"))
+            gate.set()
+        at_once([listed, push_and_open])
+        self.assertEqual(listed(), ["master", "new"])
+
     def test_other_events_and_other_tags_change_nothing(self):
         self.push(0)
         self.start()

@@ -75,6 +75,17 @@ class HubTest(RegistryCase):
         self.assertEqual((self.get(proxy).status, self.get(proxy).digest), (200, self.hut.root.digest))
         self.refused_with_a_time(self.get(proxy, "library/third"))
 
+    def test_a_move_to_what_is_cached_costs_no_pull(self):
+        self.hub.registry.limit = 2
+        proxy = self.start(self.URL)
+        other = self.make_index(1)
+        self.hub.registry.tag_digest("library/hut", "other", other.digest)
+        self.assertEqual(self.get(proxy).digest, self.hut.root.digest)
+        self.assertEqual(proxy.client().get(f"/v2/{self.NAME}/library/hut/manifests/other").digest, other.digest)
+        proxy.wait_committed([other.digest])
+        self.hub.registry.tag_digest("library/hut", "latest", other.digest)
+        self.assertEqual(self.get(proxy).digest, other.digest, "though none is left")
+
     def refused_with_a_time(self, reply):
         self.assertEqual((reply.status, reply.json()["errors"][0]["code"]), (429, "TOOMANYREQUESTS"))
         self.assertTrue(1 <= int(reply.header("Retry-After")) <= 60, reply.headers)

@@ -39,12 +39,12 @@ TEST(DockerConfig, DockerHubHasSeveralNames) {
             "pass -> https://index.docker.io/v1/");
 }
 
-TEST(DockerConfig, HelpersComeBeforeEntriesAndTheStoreComesLast) {
+TEST(DockerConfig, HelpersComeBeforeTheStoreAndEntriesComeLast) {
   const char* text =
       R"({"auths":{"a.test":{"auth":"YTpi"},"b.test":{},"c.test":{"auth":"YTpi"}},"credsStore":"store",
     "credHelpers":{"c.test":"own"}})";
-  EXPECT_EQ(found(text, "https://a.test"), "a:b");
-  EXPECT_EQ(found(text, "https://b.test"), "store -> b.test") << "an empty entry says that the store has it";
+  EXPECT_EQ(found(text, "https://a.test"), "store -> a.test") << "an entry from before there was a store";
+  EXPECT_EQ(found(text, "https://b.test"), "store -> b.test");
   EXPECT_EQ(found(text, "https://c.test"), "own -> c.test");
   EXPECT_EQ(found(text, "https://d.test:5000"), "store -> d.test:5000");
 }

@@ -82,13 +82,18 @@ TEST(PushEvent, TheUpstreamIsFoundByItsNameAnAliasOrItsUrl) {
                                named("ecr", "https://123456789012.dkr-ecr.eu-central-1.on.aws")};
   all[0].aliases = {"index.docker.io"};
   auto found = [&](const std::string& registry) {
-    const Settings* settings = find_pushed(all, PushEvent{registry, "a/b", {}});
-    return settings == nullptr ? std::string() : settings->name;
+    std::string names;
+    for (const Settings* settings : find_pushed(all, PushEvent{registry, "a/b", {}})) names += settings->name;
+    return names;
   };
   EXPECT_EQ(found("docker.io"), "docker.io");
   EXPECT_EQ(found("index.docker.io"), "docker.io");
   EXPECT_EQ(found("quay.io"), "mine");
   EXPECT_EQ(found("quay.test:8443"), "port");
+  all.push_back(named("again", "https://quay.io"));
+  EXPECT_EQ(found("quay.io"), "mineagain") << "there may be two, with and without a credential";
+  all[0] = named("hub", "https://registry-1.docker.io");
+  EXPECT_EQ(found("docker.io"), "hub") << "under another name";
   EXPECT_EQ(found("123456789012.dkr.ecr.eu-central-1.amazonaws.com"), "ecr");
   for (const char* other :
        {"evilquay.io", "quay.io.test", "quay.test", "123456789013.dkr.ecr.eu-central-1.amazonaws.com", ""})
