@@ -30,7 +30,7 @@ constexpr size_t kLeastProgress = 64 * 1024;
 
 bool is_broken_connection(CURLcode result) {
   return result == CURLE_GOT_NOTHING || result == CURLE_RECV_ERROR || result == CURLE_SEND_ERROR ||
-         result == CURLE_PARTIAL_FILE;
+         result == CURLE_PARTIAL_FILE || result == CURLE_HTTP2 || result == CURLE_HTTP2_STREAM;
 }
 
 }  // namespace

@@ -84,6 +84,7 @@ class CurlExchange final : public Transfer {
   static CURLcode on_ssl_context(CURL*, void* context, void* self);
 
   void set_options();
+  long http_version() const;
   bool set_look_up();
   void take_addresses();
   bool has_tcp_connection() const;

@@ -7,6 +7,7 @@
 
 #include "upstream/base64.h"
 #include "upstream/hub_host.h"
+#include "upstream/json_fields.h"
 
 namespace entrepot::upstream {
 namespace {
@@ -37,16 +38,6 @@ bool is_key_of(std::string_view key, const Url& url) {
   bool has_default_port = url.port() == (url.is_https() ? 443 : 80);
   if (host == url.authority() || (has_default_port && host == url.host())) return true;
   return is_hub_host(url.host()) && is_hub_host(host);
-}
-
-std::string text_in(const Json& object, const char* name) {
-  auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
-const Json* object_in(const Json& object, const char* name) {
-  auto found = object.find(name);
-  return found != object.end() && found->is_object() ? &*found : nullptr;
 }
 
 // It becomes a part of a program's name.

@@ -7,6 +7,7 @@
 #include "base/reference.h"
 #include "upstream/aws/ecr_host.h"
 #include "upstream/hub_host.h"
+#include "upstream/json_fields.h"
 #include "upstream/url.h"
 
 namespace entrepot::upstream {
@@ -17,16 +18,6 @@ using Found = Result<std::optional<PushEvent>>;
 
 tl::unexpected<Error> malformed(std::string_view cause) {
   return fail(Errc::config_invalid, std::string(cause));
-}
-
-std::string text_in(const Json& object, const char* name) {
-  auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
-const Json* object_in(const Json& object, const char* name) {
-  auto found = object.find(name);
-  return found != object.end() && found->is_object() ? &*found : nullptr;
 }
 
 Found checked(PushEvent event) {

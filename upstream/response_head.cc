@@ -96,13 +96,15 @@ HeadParser::State HeadParser::add_line(std::string_view line) {
 }
 
 HeadParser::State HeadParser::add_status_line(std::string_view line) {
-  bool is_http_1 = line.starts_with("HTTP/1.1 ") || line.starts_with("HTTP/1.0 ");
-  if (!is_http_1 || line.size() < 12 || !std::all_of(line.begin() + 9, line.begin() + 12, is_digit) ||
-      (line.size() > 12 && line[12] != ' '))
+  std::string_view version = line.substr(0, line.find(' '));
+  line.remove_prefix(std::min(version.size() + 1, line.size()));
+  bool is_known = version == "HTTP/1.1" || version == "HTTP/1.0" || version == "HTTP/2";
+  if (!is_known || line.size() < 3 || !std::all_of(line.begin(), line.begin() + 3, is_digit) ||
+      (line.size() > 3 && line[3] != ' '))
     return is_bad("a status line that is none");
-  is_http_1_0_ = line[7] == '0';
+  has_codings_ = version == "HTTP/1.1";
   head_ = ResponseHead();
-  std::from_chars(line.data() + 9, line.data() + 12, head_.status);
+  std::from_chars(line.data(), line.data() + 3, head_.status);
   if (head_.status < 100 || head_.status > 599) return is_bad("a status outside of 100 to 599");
   return state_ = State::headers;
 }
@@ -113,7 +115,7 @@ HeadParser::State HeadParser::add_header(std::string_view line) {
   if (colon == std::string_view::npos || colon == 0) return is_bad("a header line without a name");
   std::string_view name = line.substr(0, colon);
   if (name.find_first_of(" \t") != std::string_view::npos) return is_bad("white space in a header's name");
-  if (head_.headers.size() == kMaxHeaders) return is_bad("more than 256 headers");
+  if (head_.headers.size() == kMaxHeaders) return is_bad("more than 100 headers");
   head_.headers.emplace_back(lower(name), std::string(trim(line.substr(colon + 1))));
   return state_;
 }
@@ -131,7 +133,7 @@ HeadParser::State HeadParser::finish() {
   }
   std::vector<std::string_view> codings = head_.all("transfer-encoding");
   if (!codings.empty()) {
-    if (codings.size() > 1 || lower(codings.front()) != "chunked" || is_http_1_0_)
+    if (codings.size() > 1 || lower(codings.front()) != "chunked" || !has_codings_)
       return is_bad("a Transfer-Encoding other than chunked");
     if (head_.content_length) return is_bad("Content-Length beside Transfer-Encoding");
   }

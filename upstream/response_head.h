@@ -31,11 +31,12 @@ bool is_encoded(const ResponseHead& head);
 /// sense.
 int retry_after_seconds(const ResponseHead& head, WallTime now);
 
-/// Puts a response's head together from its lines, stricter than libcurl: a line must end in CR LF and hold
-/// no NUL and no obs-fold; one Content-Length value, not beside a Transfer-Encoding; Transfer-Encoding is
-/// `chunked` on HTTP/1.1. At most 64 KiB, 256 headers and ten interim (1xx) responses, which are dropped.
+/// Puts a response's head together from its lines, as libcurl gives them for HTTP/2 too ("HTTP/2 200"),
+/// stricter than libcurl: a line must end in CR LF and hold no NUL and no obs-fold; one Content-Length value,
+/// not beside a Transfer-Encoding; Transfer-Encoding is `chunked` on HTTP/1.1. At most 64 KiB, 100 headers
+/// and ten interim (1xx) responses, which are dropped.
 ///
-///     status_line --"HTTP/1.x ddd"--> headers --empty line--> complete (status ≥ 200) | status_line (1xx)
+///     status_line --"HTTP/… ddd"--> headers --empty line--> complete (status ≥ 200) | status_line (1xx)
 ///     any --bad line--> bad
 class HeadParser {
  public:
@@ -60,7 +61,7 @@ class HeadParser {
   ResponseHead head_;
   size_t size_ = 0;
   int interims_ = 0;
-  bool is_http_1_0_ = false;
+  bool has_codings_ = false;  // of transfer: HTTP/1.1 alone has them
 };
 
 }  // namespace entrepot::upstream

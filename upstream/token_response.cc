@@ -4,8 +4,10 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "upstream/base64.h"
+#include "upstream/json_fields.h"
 
 namespace entrepot::upstream {
 namespace {
@@ -22,12 +24,6 @@ std::optional<double> number_in(const Json& object, const char* name) {
   auto found = object.find(name);
   if (found == object.end() || !found->is_number()) return std::nullopt;
   return found->get<double>();
-}
-
-std::string_view text_in(const Json& object, const char* name) {
-  auto found = object.find(name);
-  if (found == object.end() || !found->is_string()) return {};
-  return found->get_ref<const std::string&>();
 }
 
 // Seconds between the issue of a JWT and its end; nullopt when the token is opaque or says nothing about it.
@@ -57,7 +53,7 @@ bool can_stand_in_header(std::string_view token) {
 Result<TokenGrant> parse_token_response(std::string_view body, WallTime now) {
   Json answer = Json::parse(body, nullptr, false);
   if (!answer.is_object()) return fail(Errc::upstream_failed, "the answer is no JSON object");
-  std::string_view token = text_in(answer, "token");
+  std::string token = text_in(answer, "token");
   if (token.empty()) token = text_in(answer, "access_token");
   if (!can_stand_in_header(token)) return fail(Errc::upstream_failed, "the answer holds no usable token");
   // Quay says it in the token alone: an hour, for which asking again each minute would be a waste.
@@ -65,7 +61,7 @@ Result<TokenGrant> parse_token_response(std::string_view body, WallTime now) {
   std::optional<double> said = number_in(answer, "expires_in");
   double seconds = std::clamp(said ? *said : jwt.value_or(kDefaultSeconds), kLeastSeconds, kMostSeconds);
   seconds = std::min(seconds, jwt.value_or(seconds));
-  return TokenGrant{Secret(std::string(token)), Duration(static_cast<int64_t>(seconds * 900))};
+  return TokenGrant{Secret(std::move(token)), Duration(static_cast<int64_t>(seconds * 900))};
 }
 
 }  // namespace entrepot::upstream

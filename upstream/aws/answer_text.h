@@ -1,13 +1,9 @@
 #pragma once
 
 #include <ctime>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 namespace entrepot::upstream::aws {
-
-/// The member's text; "" when there is none, or it is no text.
-std::string text_in(const nlohmann::json& object, const char* name);
 
 /// What another says of its reasons, as it goes into our log: short, and in one line.
 std::string as_reason(std::string text);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "upstream/aws/answer_text.h"
+#include "upstream/json_fields.h"
 
 namespace entrepot::upstream::aws {
 namespace {

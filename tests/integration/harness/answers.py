@@ -44,7 +44,7 @@ class Answer:
     claimed_length: int | None = None         # what Content-Length says, where it lies
     flip_at: int | None = None                # offset in the blob of the byte that is wrong; negative: from its end
     cut_after: int | None = None              # bytes of this answer's body before the connection ends
-    cut_how: str = "fin"                      # fin | rst
+    cut_how: str = "fin"                      # fin | rst | stream: of HTTP/2, that alone
     stall_after: int | None = None            # bytes of this answer's body before it waits for `gate`
     gate: threading.Event | None = None
     head_gate: threading.Event | None = None  # what the head waits for
@@ -94,18 +94,13 @@ class Hangup(Exception):
 
 def send(connection: socket.socket, answer: Answer, has_body: bool, count: Callable[[int], None]):
     """Sends it. `count` is told the bytes of body as they go out. Raises Hangup where the connection has to end."""
-    if answer.head_gate:
-        _wait(connection, answer.head_gate, answer.stall_seconds)
-    if answer.says_nothing == "silent":
-        _wait(connection, threading.Event(), answer.stall_seconds)
-    if answer.says_nothing:
-        raise Hangup(answer.says_nothing == "rst")
+    wait_for_head(connection, answer)
     connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * answer.interim)
     head = _head(answer)
     for piece in (head[i:i + 1] for i in range(len(head))) if answer.head_in_bytes else (head,):
         connection.sendall(piece)
     if has_body and answer.chunks is not None:
-        _send_body(connection, answer, count)
+        send_body(connection, answer, count)
         if answer.framing == "chunked":
             connection.sendall(b"0\r\n\r\n")
     if answer.close or answer.framing == "close" or answer.claimed_length is not None or answer.version == "HTTP/1.0":
@@ -128,7 +123,17 @@ def _head(answer: Answer) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
 
-def _send_body(connection: socket.socket, answer: Answer, count: Callable[[int], None]):
+def wait_for_head(connection: socket.socket, answer: Answer):
+    """What comes before the head's first byte, or in its place."""
+    if answer.head_gate:
+        _wait(connection, answer.head_gate, answer.stall_seconds)
+    if answer.says_nothing == "silent":
+        _wait(connection, threading.Event(), answer.stall_seconds)
+    if answer.says_nothing:
+        raise Hangup(answer.says_nothing == "rst")
+
+
+def send_body(connection: socket.socket, answer: Answer, count: Callable[[int], None]):
     flip_at = answer.flip_at
     if flip_at is not None:
         size = answer.total if answer.total is not None else answer.length or 0

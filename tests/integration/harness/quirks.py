@@ -15,7 +15,8 @@ Quirk = Callable[[Answer], None]
 # ---- the transfer
 
 def cut(after: int, how: str = "fin") -> Quirk:
-    """Ends the connection after so many bytes of this answer's body, politely (fin) or not (rst)."""
+    """Ends the connection after so many bytes of this answer's body, politely (fin) or not (rst); or the stream alone, where the
+    connection is one of HTTP/2."""
     return lambda a: (setattr(a, "cut_after", after), setattr(a, "cut_how", how))
 
 

@@ -1,5 +1,6 @@
 """A small HTTP server on raw sockets that records what it sees. The scripted upstream, the storage host and the token
-service are made of it. One thread per connection, HTTP/1.1 with keep-alive, loopback only, TLS when given a certificate.
+service are made of it. One thread per connection, HTTP/1.1 with keep-alive, loopback only, TLS when given a certificate, and then
+HTTP/2 where that is asked for.
 
 It knows less than a real server: no request bodies beyond a Content-Length, no pipelining, no Expect, no trailers.
 """
@@ -32,6 +33,7 @@ class Seen:
     sent: int = 0                 # bytes of body that went out
     ended: bool = False
     client: str = ""              # whom the client's certificate is for
+    version: str = "HTTP/1.1"
 
     @property
     def path(self) -> str:
@@ -86,6 +88,10 @@ class Server:
         """From now on, of clients: of this authority."""
         self._tls.verify_mode = ssl.CERT_REQUIRED if must_have_one else ssl.CERT_OPTIONAL
         self._tls.load_verify_locations(ca_file)
+
+    def offer_http2(self):
+        """From now on, to clients that want it."""
+        self._tls.set_alpn_protocols(["h2", "http/1.1"])
 
     def seen(self, method: str | None = None, containing: str = "") -> list[Seen]:
         with self._lock:
@@ -154,11 +160,10 @@ class Server:
             _quietly(connection.close)
 
     def _converse(self, connection: socket.socket, number: int):
-        rest = b""
-        while not self._stopping:
-            seen, rest = _read_request(connection, rest, number)
-            if seen is None:
-                return
+        version, talk = self._talk_on(connection)
+        while not self._stopping and (request := talk.next_request()):
+            method, target, headers, body = request
+            seen = Seen(method, target, headers, number, time.monotonic(), body, version=version)
             if self._tls and (certificate := connection.getpeercert()):
                 seen.client = dict(field for part in certificate["subject"] for field in part)["commonName"]
             if self.is_recorded(seen):
@@ -168,37 +173,50 @@ class Server:
                 answer = self.answer(seen)
                 seen.status = 0 if answer.says_nothing else answer.status
                 has_body = seen.method != "HEAD" and answer.status not in (204, 304)
-                answers.send(connection, answer, has_body, lambda n: setattr(seen, "sent", seen.sent + n))
+                talk.send(answer, has_body, lambda n: setattr(seen, "sent", seen.sent + n))
             finally:
                 seen.ended = True
             if (seen.header("Connection") or "").lower() == "close":
                 return
+
+    def _talk_on(self, connection: socket.socket):
+        if not self._tls or connection.selected_alpn_protocol() != "h2":
+            return "HTTP/1.1", _Http1(connection)
+        from . import http2  # what it needs is no part of Python
+        return "HTTP/2", http2.Talk(connection)
 
 
 def _listen(at: tuple[str, int]) -> socket.socket:
     return socket.create_server(at, backlog=512, family=socket.AF_INET6 if ":" in at[0] else socket.AF_INET)
 
 
-def _read_request(connection: socket.socket, rest: bytes, number: int) -> tuple[Seen | None, bytes]:
-    data = rest
-    while b"\r\n\r\n" not in data:
-        more = connection.recv(65536)
-        if not more or len(data) > _MAX_HEAD:
-            return None, b""
-        data += more
-    head, data = data.split(b"\r\n\r\n", 1)
-    lines = head.decode("latin-1").split("\r\n")
-    method, target, _ = lines[0].split(" ", 2)
-    headers = [(k.strip(), v.strip()) for k, v in (line.split(":", 1) for line in lines[1:])]
-    seen = Seen(method, target, headers, number, time.monotonic())
-    length = int(seen.header("Content-Length") or 0)
-    while len(data) < length:
-        more = connection.recv(65536)
-        if not more:
-            return None, b""
-        data += more
-    seen.body = data[:length]
-    return seen, data[length:]
+class _Http1:
+    def __init__(self, connection: socket.socket):
+        self._connection, self._rest = connection, b""
+
+    def next_request(self) -> tuple[str, str, list[tuple[str, str]], bytes] | None:
+        """Method, target, headers and body. None when the client has gone."""
+        data = self._rest
+        while b"\r\n\r\n" not in data:
+            more = self._connection.recv(65536)
+            if not more or len(data) > _MAX_HEAD:
+                return None
+            data += more
+        head, data = data.split(b"\r\n\r\n", 1)
+        lines = head.decode("latin-1").split("\r\n")
+        method, target, _ = lines[0].split(" ", 2)
+        headers = [(k.strip(), v.strip()) for k, v in (line.split(":", 1) for line in lines[1:])]
+        length = int(next((value for name, value in headers if name.lower() == "content-length"), 0))
+        while len(data) < length:
+            more = self._connection.recv(65536)
+            if not more:
+                return None
+            data += more
+        self._rest = data[length:]
+        return method, target, headers, data[:length]
+
+    def send(self, answer: answers.Answer, has_body: bool, count):
+        answers.send(self._connection, answer, has_body, count)
 
 
 def _quietly(call, *arguments):

@@ -36,7 +36,7 @@ class EcrPublicService(service.Service):
         self.cloud = self._add(Cloud("us-east-1", **hosts.place("api.ecr-public.us-east-1.amazonaws.com")))
         self.keys = self.cloud.make_keys("the account")
         self.cdn = self._add(Storage(content, **hosts.place("d2glxqk2uabbnd.cloudfront.net")))
-        self.registry = self._add(EcrPublic(self.cloud, self.cdn, content, **hosts.place("public.ecr.aws")))
+        self.registry = self._add(EcrPublic(self.cloud, self.cdn, content, **hosts.place("public.ecr.aws")), http2=True)
 
 
 class EcrRegistry(ScriptedUpstream):

@@ -14,7 +14,7 @@ class Ghcr(service.Service):
         super().__init__(content, users or {})
         self.storage = self._add(Storage(content, **hosts.place("pkg-containers.githubusercontent.com")))
         self.storage.lifetime = 600
-        self.registry = self._add(GhcrRegistry(content, self, **hosts.place("ghcr.io")))
+        self.registry = self._add(GhcrRegistry(content, self, **hosts.place("ghcr.io")), http2=True)
 
 
 class GhcrTokens(service.Tokens):

@@ -17,7 +17,7 @@ class ArtifactRegistry(service.Service):
     def __init__(self, hosts, content: Content, users: dict[str, str] | None = None):
         super().__init__(content, users or {})
         self.accounts = self._add(LogIn(**hosts.place("accounts.google.com")))
-        self.registry = self._add(ArtifactRegistryHost(content, self, **hosts.place("europe-docker.pkg.dev")))
+        self.registry = self._add(ArtifactRegistryHost(content, self, **hosts.place("europe-docker.pkg.dev")), http2=True)
 
 
 class LogIn(RuledServer):

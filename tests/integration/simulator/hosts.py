@@ -6,7 +6,7 @@ from harness.own_etc import OwnEtc
 
 class NamedHosts:
     """Under their real names: port 443 of addresses in 127.1.0.0/24, in the test's own network, each with a certificate for its
-    own name alone. Who starts with `etc` finds them by name."""
+    own name and address alone. Who starts with `etc` finds them by name."""
 
     NETWORK = "127.1.0.0/24"
 
@@ -18,7 +18,7 @@ class NamedHosts:
         """For the constructor of a server. Port 80 is plain HTTP."""
         address = self.addresses.setdefault(name, f"127.1.0.{len(self.addresses)}")
         self._etc.write("hosts", "".join(f"{address} {name}\n" for name, address in self.addresses.items()))
-        tls = None if port == 80 else certificate or self._authority.server(name, f"DNS:{name}")
+        tls = None if port == 80 else certificate or self._authority.server(name, f"DNS:{name},IP:{address}")
         return {"name": name, "at": (address, port), "tls": tls}
 
 

@@ -22,7 +22,7 @@ class Hub(service.Service):
     def __init__(self, hosts, content: Content, users: dict[str, str] | None = None):
         super().__init__(content, users or {})
         self.tokens = self._add(HubTokens(self.directory, **hosts.place("auth.docker.io")))
-        self.cdns = [self._add(Storage(content, **hosts.place("production.cloudflare.docker.com"))),
+        self.cdns = [self._add(Storage(content, **hosts.place("production.cloudflare.docker.com")), http2=True),
                      self._add(S3(content, **hosts.place(
                          "docker-images-prod.6aa30f8b08e16409b46e0173d6de2f56.r2.cloudflarestorage.com"))),
                      self._add(Storage(content, **hosts.place("production.cloudfront.docker.com")))]

@@ -19,8 +19,8 @@ class Kubernetes(service.Service):
     def __init__(self, hosts, content: Content, users: dict[str, str] | None = None):
         super().__init__(content, users or {})
         self.bucket = self._add(Storage(content, **hosts.place("prod-registry-k8s-io-eu-central-1.s3.dualstack.eu-central-1.amazonaws.com")))
-        self.manifests = self._add(ScriptedUpstream(content, **hosts.place("europe-west1-docker.pkg.dev")))
-        self.registry = self._add(Redirector(self, **hosts.place("registry.k8s.io")))
+        self.manifests = self._add(ScriptedUpstream(content, **hosts.place("europe-west1-docker.pkg.dev")), http2=True)
+        self.registry = self._add(Redirector(self, **hosts.place("registry.k8s.io")), http2=True)
 
 
 class Redirector(RuledServer):

@@ -1,4 +1,4 @@
-"""Quay.io. HTTP/1.1 alone, as all simulated hosts; the real one offers HTTP/2 as well."""
+"""Quay.io."""
 
 import base64
 import json
@@ -22,9 +22,9 @@ class Quay(service.Service):
 
     def __init__(self, hosts, content: Content, users: dict[str, str] | None = None):
         super().__init__(content, users or {})
-        self.cdn = self._add(Storage(content, **hosts.place("cdn01.quay.io")))
+        self.cdn = self._add(Storage(content, **hosts.place("cdn01.quay.io")), http2=True)
         self.cdn.lifetime = 600
-        self.registry = self._add(QuayRegistry(content, self, **hosts.place("quay.io")))
+        self.registry = self._add(QuayRegistry(content, self, **hosts.place("quay.io")), http2=True)
 
 
 class QuayTokens(service.Tokens):
@@ -43,7 +43,8 @@ class QuayTokens(service.Tokens):
 
 class QuayRegistry(service.TokenRegistry):
     """`expired`: (repository, tag) of tags that are gone. `next_page`: tag lists as older deployments page them, with a relative
-    link and an opaque place. `is_direct`: blobs come from the CDN; else from here, compressed for who says he likes that."""
+    link and an opaque place. `is_direct`: blobs come from the CDN; else from here, compressed for who says he likes that.
+    `http1_manifests`: how many more are given over HTTP/1.1, for which the limits are a tenth of HTTP/2's."""
 
     TOKEN_PATH = "/v2/auth"
     PAGE = 100
@@ -53,6 +54,7 @@ class QuayRegistry(service.TokenRegistry):
         self.tokens, self._cdn = QuayTokens(quay.directory, self.url + self.TOKEN_PATH, self.name), quay.cdn
         self.expired: set[tuple[str, str]] = set()
         self.next_page, self.is_direct = False, True
+        self.http1_manifests = 1_000_000
         self.idle_seconds = 5.0
 
     def honest_answer(self, seen: Seen) -> Answer:
@@ -64,6 +66,10 @@ class QuayRegistry(service.TokenRegistry):
         return answer
 
     def _own(self, seen: Seen) -> Answer:
+        if service.is_manifest(seen) and seen.version == "HTTP/1.1":
+            self.http1_manifests -= 1
+            if self.http1_manifests < 0:
+                return service.html(429)
         if seen.path == "/v2/":
             return answers.with_body(200, "application/json", b"true")
         repository, reference = service.repository_of(seen), service.reference_of(seen)

@@ -72,7 +72,10 @@ class Service:
         self.directory.repositories[repository] = private
         self.registry.tag(repository, image)
 
-    def _add(self, server):
+    def _add(self, server, http2: bool = False):
+        """`http2`: the real one offers it."""
+        if http2 and server.url.startswith("https:"):
+            server.offer_http2()
         self.servers.append(server)
         return server
 

@@ -71,6 +71,21 @@ TEST(ResponseHead, TheRateLimitIsReadWhenItIsWhole) {
   EXPECT_FALSE(RateLimit::of(head_with("RateLimit-Limit: 100\r\n")));
 }
 
+// libcurl writes it like this.
+TEST(ResponseHead, AHeadOfHttp2IsReadLikeTheOthers) {
+  HeadParser parser;
+  EXPECT_EQ(feed(parser, "HTTP/2 404 \r\ncontent-length: 7\r\n\r\n"), HeadParser::State::complete);
+  ResponseHead head = parser.take();
+  EXPECT_EQ(head.status, 404);
+  EXPECT_EQ(head.content_length, 7U);
+  for (const char* bad : {"HTTP/2 404\r\ntransfer-encoding: chunked\r\n\r\n", "HTTP/2.0 200 \r\n\r\n",
+                          "HTTP/3 200 \r\n\r\n", "HTTP/2 \r\n\r\n", "HTTP/2\r\n\r\n", "HTTP/2 20\r\n\r\n",
+                          "HTTP/2  200\r\n\r\n", "HTTP/2 2000\r\n\r\n"}) {
+    HeadParser refused;
+    EXPECT_EQ(feed(refused, bad), HeadParser::State::bad) << bad;
+  }
+}
+
 TEST(ResponseHead, RetryAfterIsReadInBothForms) {
   WallTime now{std::chrono::seconds(1'000'000'000)};  // Sun, 09 Sep 2001 01:46:40 GMT
   struct Row {
