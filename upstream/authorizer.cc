@@ -90,6 +90,10 @@ TokenWish Authorizer::wish_for(const std::string& repository, const Challenge& c
 Task<Result<Pass>> Authorizer::own(uint64_t refused_serial) {
   Result<Credential> ours = co_await credentials_.credential(refused_serial);
   if (!ours) co_return fail(std::move(ours).error());
+  if (ours->authorization.is_empty())
+    co_return fail(
+        Errc::upstream_refused_credential,
+        origin_.name + ": the registry takes user name and password, docker_config holds an identity token");
   Pass pass{Pass::Kind::own, std::move(ours->authorization), ours->serial, ours->is_fresh};
   co_return pass;
 }

@@ -9,6 +9,7 @@ namespace entrepot::upstream {
 /// What a CredentialFetcher gave, and for how long.
 struct FetchedCredential {
   Secret authorization;    // an Authorization header's value
+  Secret identity_token;   // or this (Credential)
   Duration fresh_for{};    // refused within it, another would be refused too
   Duration renew_after{};  // in the background
   Duration life{};         // then it is of no use

@@ -21,8 +21,9 @@ bool has_credential(const Settings& settings);
 /// Our own credential, as an upstream is shown it.
 struct Credential {
   Secret authorization;  // "Basic <base64>", of ECR Public "Bearer <token>": for an Authorization header
-  uint64_t serial = 0;   // which one of those that replace each other; 0 = it is not replaced
-  bool is_fresh = true;  // refused, another would be refused too
+  Secret identity_token = {};  // or this: what a token service takes in its place (OAuth2's refresh token)
+  uint64_t serial = 0;         // which one of those that replace each other; 0 = it is not replaced
+  bool is_fresh = true;        // refused, another would be refused too
 };
 
 /// Where an upstream's own credential comes from. A seam.

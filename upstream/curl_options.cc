@@ -62,6 +62,12 @@ void CurlExchange::set_options() {
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers_.get());
   curl_easy_setopt(easy, CURLOPT_USERAGENT, "entrepot/" ENTREPOT_VERSION);
   if (request_.method == Method::head) curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+  if (request_.method == Method::post) {
+    // Where it is, not a copy: that would not be wiped.
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                     static_cast<curl_off_t>(request_.form.reveal().size()));
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request_.form.reveal().data());
+  }
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(easy, CURLOPT_UNRESTRICTED_AUTH, 0L);
   curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);

@@ -50,7 +50,7 @@ bool is_program_name(std::string_view name) {
 
 Result<DockerConfigEntry> by_program(std::string name, std::string server) {
   if (!is_program_name(name)) return problem("the name of a credential helper that makes no sense");
-  return DockerConfigEntry{{}, {}, std::move(name), std::move(server)};
+  return DockerConfigEntry{.program = std::move(name), .server = std::move(server)};
 }
 
 std::optional<std::string> decode_base64(std::string text) {
@@ -63,8 +63,12 @@ std::optional<std::string> decode_base64(std::string text) {
 // An entry of `auths`. Empty ones stand there for what a credsStore holds.
 Result<std::optional<DockerConfigEntry>> by_auth(const Json& entry) {
   DockerConfigEntry found;
-  if (!text_in(entry, "identitytoken").empty() || !text_in(entry, "registrytoken").empty())
-    return problem("the entry holds a token in place of a password, which is not supported");
+  if (!text_in(entry, "registrytoken").empty())
+    return problem("the entry holds a registrytoken, which cannot be renewed and is not supported");
+  if (std::string token = text_in(entry, "identitytoken"); !token.empty()) {
+    found.identity_token = Secret(std::move(token));
+    return found;
+  }
   if (std::string auth = text_in(entry, "auth"); !auth.empty()) {
     std::optional<std::string> pair = decode_base64(std::move(auth));
     size_t colon = pair ? pair->find(':') : std::string::npos;
@@ -107,11 +111,15 @@ Result<DockerConfigEntry> parse_program_answer(std::string_view text) {
   Json answer = Json::parse(text, nullptr, false);
   if (!answer.is_object()) return problem("the helper printed no JSON object");
   DockerConfigEntry found;
-  found.username = text_in(answer, "Username");
-  found.password = Secret(text_in(answer, "Secret"));
-  if (found.username == "<token>") return problem("the helper has an identity token, which is not supported");
-  if (found.username.empty() || found.password.is_empty())
-    return problem("the helper printed no Username and Secret");
+  std::string username = text_in(answer, "Username");
+  Secret secret(text_in(answer, "Secret"));
+  if (username.empty() || secret.is_empty()) return problem("the helper printed no Username and Secret");
+  if (username == "<token>") {
+    found.identity_token = std::move(secret);
+  } else {
+    found.username = std::move(username);
+    found.password = std::move(secret);
+  }
   return found;
 }
 

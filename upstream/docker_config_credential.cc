@@ -42,8 +42,12 @@ class DockerConfigFetcher final : public CredentialFetcher {
         return fail(given.error().code, "docker-credential-" + entry.program + ": " + given.error().message);
       entry = std::move(*given);
     }
-    ENTREPOT_TRY_ASSIGN(Secret authorization, basic_authorization(entry.username, entry.password));
-    return FetchedCredential{std::move(authorization), kFresh, kBetweenLooks, kLife};
+    Secret authorization;
+    if (entry.identity_token.is_empty()) {
+      ENTREPOT_TRY_ASSIGN(authorization, basic_authorization(entry.username, entry.password));
+    }
+    return FetchedCredential{std::move(authorization), std::move(entry.identity_token), kFresh, kBetweenLooks,
+                             kLife};
   }
 
   Result<DockerConfigEntry> ask(const DockerConfigEntry& entry) {

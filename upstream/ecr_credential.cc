@@ -90,8 +90,8 @@ Result<FetchedCredential> EcrFetcher::try_once(bool may_ask_again) {
   logger_.info("{}: a new authorization token of {} in {}, by {}", settings_.name, api_.service, api_.region,
                credentials->source);
   Duration life = granted->lifetime;
-  return FetchedCredential{std::move(granted->authorization), std::min(kLongestFresh, life / 8), life / 2,
-                           life};
+  return FetchedCredential{std::move(granted->authorization), Secret(), std::min(kLongestFresh, life / 8),
+                           life / 2, life};
 }
 
 }  // namespace

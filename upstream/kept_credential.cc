@@ -61,8 +61,9 @@ Result<KeptCredential::Token> KeptCredential::fetch() {
     Result<FetchedCredential> fetched = fetcher_->fetch();
     if (fetched) {
       MonotonicTime now = surroundings_.clock.monotonic();
-      return Token{std::move(fetched->authorization), ++last_serial_, now + fetched->fresh_for,
-                   now + fetched->renew_after, now + fetched->life};
+      return Token{
+          std::move(fetched->authorization), std::move(fetched->identity_token), ++last_serial_,
+          now + fetched->fresh_for,          now + fetched->renew_after,         now + fetched->life};
     }
     if (tries == kTries) return fail(std::move(fetched).error());
     Errc code = fetched.error().code;
@@ -98,7 +99,8 @@ Task<Result<Credential>> KeptCredentialSource::credential(uint64_t refused_seria
 }
 
 Credential KeptCredentialSource::shown() const {
-  return {token_->authorization, token_->serial, loop_.clock().monotonic() < token_->fresh_until};
+  return {token_->authorization, token_->identity_token, token_->serial,
+          loop_.clock().monotonic() < token_->fresh_until};
 }
 
 Task<void> KeptCredentialSource::renew_soon(KeptCredentialSource& self) {

@@ -35,6 +35,7 @@ class KeptCredential {
  public:
   struct Token {
     Secret authorization;       // the header's value
+    Secret identity_token;      // or this (Credential)
     uint64_t serial = 0;        // never 0
     MonotonicTime fresh_until;  // refused before, another would be refused too
     MonotonicTime renew_at;

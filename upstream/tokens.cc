@@ -6,6 +6,7 @@
 #include "base/loop/call_on.h"
 #include "upstream/body.h"
 #include "upstream/host_guard.h"
+#include "upstream/token_request.h"
 #include "upstream/token_response.h"
 
 namespace entrepot::upstream {
@@ -13,23 +14,6 @@ namespace {
 
 constexpr size_t kMaxTokenAnswer = 1024 * 1024;
 constexpr size_t kMaxParameter = 4 * 1024;
-
-TransportRequest request_for(Url url, Secret authorization) {
-  TransportRequest request{Method::get, std::move(url), "application/json", std::move(authorization)};
-  return request;
-}
-
-// "repository:a:pull repository:b:pull" → one parameter for each (distribution's docs/spec/auth/token.md).
-Result<Url> token_url(const Url& realm, std::string_view service, std::string_view scopes) {
-  std::vector<Url::Parameter> parameters;
-  if (!service.empty()) parameters.emplace_back("service", service);
-  while (!scopes.empty()) {
-    size_t end = std::min(scopes.find(' '), scopes.size());
-    if (end > 0) parameters.emplace_back("scope", scopes.substr(0, end));
-    scopes.remove_prefix(std::min(end + 1, scopes.size()));
-  }
-  return realm.with_parameters(parameters);
-}
 
 }  // namespace
 
@@ -100,37 +84,34 @@ Task<Result<Token>> TokenKeeper::fetch_with(const TokenWish& wish, uint64_t refu
     origin_.metrics.realms_rejected.add();
     co_return entrepot::fail(realm.error());
   }
-  Secret authorization;
   if (has_credential(origin_.settings)) {
     Result<Credential> ours = co_await credentials_.credential(refused_serial);
     if (!ours) co_return entrepot::fail(ours.error());
-    shown = *ours;
-    authorization = std::move(ours->authorization);
-    if (const Refusal* known = find_refusal(wish.scope, authorization))
-      co_return entrepot::fail(known->error);
+    shown = std::move(*ours);
+    if (const Refusal* known = find_refusal(wish.scope, shown)) co_return entrepot::fail(known->error);
   }
   const std::string prefix = origin_.name + ": token service " + realm->authority() + ": ";
-  Result<Url> url =
-      token_url(*realm, wish.service, wish.requested_scope.empty() ? wish.scope : wish.requested_scope);
-  if (!url) co_return entrepot::fail(url.error().code, prefix + url.error().message);
+  std::string_view scopes = wish.requested_scope.empty() ? wish.scope : wish.requested_scope;
+  Result<TransportRequest> request = token_request(*realm, wish.service, scopes, shown);
+  if (!request) co_return entrepot::fail(request.error().code, prefix + request.error().message);
 
-  HostGuard guard(origin_, origin_.token_breaker.get(), loop_, *url);
+  HostGuard guard(origin_, origin_.token_breaker.get(), loop_, request->url);
   Status may_go = guard.ask();
   if (!may_go) {
     const Error& pause = may_go.error();
     co_return entrepot::fail(Error{pause.code, prefix + pause.message, pause.retry_after_seconds});
   }
-  origin_.logger.debug("upstream {}: GET {}", origin_.name, url->text_without_query());
-  std::unique_ptr<Transfer> transfer = transport_.start(request_for(std::move(*url), authorization));
+  origin_.logger.debug("upstream {}: {} {}", origin_.name, request->method == Method::post ? "POST" : "GET",
+                       request->url.text_without_query());
+  std::unique_ptr<Transfer> transfer = transport_.start(std::move(*request));
   Result<ResponseHead> head = co_await transfer->head();
   guard.note(head);
   origin_.metrics.count_request(RequestKind::token, head ? head->status : 0);
   if (!head) co_return entrepot::fail(head.error().code, prefix + head.error().message);
   if (head->status != 200) {
-    Error error = refusal(*head, *realm);
+    Error error = refusal(*head, *realm, !shown.identity_token.is_empty());
     if (error.code == Errc::upstream_refused_credential && refused_.size() < kMaxTokens)
-      refused_[wish.scope] =
-          Refusal{std::move(authorization), error, loop_.clock().monotonic() + kRefusalHolds};
+      refused_[wish.scope] = Refusal{shown, error, loop_.clock().monotonic() + kRefusalHolds};
     co_return entrepot::fail(std::move(error));
   }
   Transfer& body = *transfer;
@@ -143,25 +124,27 @@ Task<Result<Token>> TokenKeeper::fetch_with(const TokenWish& wish, uint64_t refu
   co_return token;
 }
 
-Error TokenKeeper::refusal(const ResponseHead& head, const Url& realm) const {
+Error TokenKeeper::refusal(const ResponseHead& head, const Url& realm, bool is_of_identity_token) const {
   Error error{Errc::upstream_failed, origin_.name + ": token service " + realm.authority() +
                                          " answered with status " + std::to_string(head.status)};
   if (head.status == 429) {
     error.code = Errc::upstream_rate_limited;
     error.retry_after_seconds = retry_after_seconds(head, loop_.clock().wall());
-  } else if (head.status == 401 || head.status == 403) {
+  } else if (head.status == 401 || head.status == 403 || (is_of_identity_token && head.status == 400)) {
+    // 400 is OAuth2's word for a refresh token that has ended (RFC 6749 section 5.2).
     error.code = has_credential(origin_.settings) ? Errc::upstream_refused_credential : Errc::denied;
   }
   return error;
 }
 
 // Beside finding it, forgets what has ended.
-const TokenKeeper::Refusal* TokenKeeper::find_refusal(const std::string& scope, const Secret& authorization) {
+const TokenKeeper::Refusal* TokenKeeper::find_refusal(const std::string& scope, const Credential& shown) {
   MonotonicTime now = loop_.clock().monotonic();
   std::erase_if(refused_, [now](const auto& entry) { return entry.second.end <= now; });
   auto found = refused_.find(scope);
-  bool is_the_same =
-      found != refused_.end() && found->second.authorization.reveal() == authorization.reveal();
+  bool is_the_same = found != refused_.end() &&
+                     found->second.shown.authorization.reveal() == shown.authorization.reveal() &&
+                     found->second.shown.identity_token.reveal() == shown.identity_token.reveal();
   return is_the_same ? &found->second : nullptr;
 }
 

@@ -63,7 +63,7 @@ class TokenKeeper {
     MonotonicTime end;
   };
   struct Refusal {
-    Secret authorization;
+    Credential shown;
     Error error;
     MonotonicTime end;
   };
@@ -75,8 +75,8 @@ class TokenKeeper {
   Task<Result<Token>> fetch_with(const TokenWish& wish, uint64_t refused_serial, Credential& shown);
   Result<Url> realm_of(const TokenWish& wish) const;
   void keep(const std::string& scope, const Token& token, Duration lifetime);
-  Error refusal(const ResponseHead& head, const Url& realm) const;
-  const Refusal* find_refusal(const std::string& scope, const Secret& authorization);
+  Error refusal(const ResponseHead& head, const Url& realm, bool is_of_identity_token) const;
+  const Refusal* find_refusal(const std::string& scope, const Credential& shown);
 
   const Origin& origin_;
   EventLoop& loop_;

@@ -15,7 +15,7 @@
 
 namespace entrepot::upstream {
 
-enum class Method { get, head };
+enum class Method { get, head, post };
 
 struct TransportRequest {
   Method method = Method::get;
@@ -25,6 +25,7 @@ struct TransportRequest {
   bool on_fresh_connection = false;  // never on a kept one
   TransferClass transfer_class = TransferClass::brief;
   ByteSpan span{};  // not the whole: asked for by Range
+  Secret form;      // of a post: application/x-www-form-urlencoded
 };
 
 /// One HTTP exchange that runs. Owned by the flow that waits for it; destroying it ends it at once, and a

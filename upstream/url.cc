@@ -121,18 +121,22 @@ Result<Url> Url::from_handle(void* curl_url) {
   return url;
 }
 
-Result<Url> Url::with_parameters(std::span<const Parameter> parameters) const {
-  std::string text = text_;
-  char separator = has_query() ? '&' : '?';
-  if (text.back() == '?' || text.back() == '&') separator = '\0';
+std::string Url::encoded(std::span<const Parameter> parameters) {
+  std::string text;
   for (const auto& [name, value] : parameters) {
-    if (separator != '\0') text += separator;
+    if (!text.empty()) text += '&';
     append_encoded(text, name);
     text += '=';
     append_encoded(text, value);
-    separator = '&';
   }
-  return parse(text);
+  return text;
+}
+
+Result<Url> Url::with_parameters(std::span<const Parameter> parameters) const {
+  if (parameters.empty()) return *this;
+  std::string text = text_;
+  if (text.back() != '?' && text.back() != '&') text += has_query() ? '&' : '?';
+  return parse(text + encoded(parameters));
 }
 
 std::string_view Url::text_without_query() const {

@@ -25,6 +25,8 @@ class Url {
   Result<Url> resolve(std::string_view reference) const;
 
   using Parameter = std::pair<std::string_view, std::string_view>;
+  /// "a=1&b=x%20y", for a query or a form.
+  static std::string encoded(std::span<const Parameter> parameters);
   /// This URL with further query parameters, percent-encoded here.
   Result<Url> with_parameters(std::span<const Parameter> parameters) const;
 

@@ -48,6 +48,7 @@ struct Config {
   struct Hooks {
     std::optional<ListenAddress> listen;  // TCP; nullopt = off
     std::string secret_file;
+    bool prefetch = false;
   };
   struct Cache {
     std::string directory;  // absolute; need not exist yet

@@ -110,6 +110,7 @@ class Finisher {
   void check_hooks() {
     const Config::Hooks& hooks = config_.hooks;
     if (hooks.listen && hooks.secret_file.empty()) say("hooks", "listen", "needs hooks.secret_file");
+    if (!hooks.listen && hooks.prefetch) say("hooks", "prefetch", "needs hooks.listen");
     if (!hooks.listen && !hooks.secret_file.empty()) say("hooks", "secret_file", "needs hooks.listen");
   }
 

@@ -38,7 +38,8 @@ constexpr std::array kKeys = {
     Key{"hooks", "listen", Kind::listen_tcp, "", kBuilt,
         "host:port, for push events of Quay, Docker Hub and ECR; \"\" = off"},
     Key{"hooks", "secret_file", Kind::path, "", kBuilt, "holds the secret path element; read at the start"},
-    Key{"hooks", "prefetch", Kind::boolean, "false", kLater, "fetch what a hook announces"},
+    Key{"hooks", "prefetch", Kind::boolean, "false", kBuilt,
+        "fetch the images whose push was announced, all platforms of them"},
 
     Key{"cache", "directory", Kind::path, "", kBuilt,
         "default: $STATE_DIRECTORY, else /var/lib/entrepot as root, else $XDG_CACHE_HOME/entrepot"},

@@ -138,8 +138,9 @@ void Parts::make_handlers() {
 Status Parts::make_hook() {
   if (!config_.hooks.listen) return {};
   ENTREPOT_TRY_ASSIGN(Secret secret, load_hook_secret(config_.hooks.secret_file));
+  if (config_.hooks.prefetch) prefetcher_ = std::make_unique<warm::Prefetcher>(*pullers_.front(), metrics_);
   push_hook_ = std::make_unique<PushHook>(*loops_, *look_ups_, config_.upstreams, pointers(pullers_),
-                                          pointers(registry_handlers_));
+                                          pointers(registry_handlers_), prefetcher_.get());
   for (size_t i = 0; i < loops_->size(); ++i) {
     auto take = [hook = push_hook_.get(), &loop = loops_->at(i)](std::string body) {
       return hook->take(loop, std::move(body));
@@ -248,6 +249,7 @@ void Parts::drain(Duration timeout, std::move_only_function<void()> done) {
 
 void Parts::stop() {
   if (certificate_watch_) loops_->at(0).post([this] { certificate_watch_->stop(); });
+  if (prefetcher_) prefetcher_->stop();
   server_->shut_down();
   admin_server_->shut_down();
   for (size_t i = 0; i < loops_->size(); ++i)

@@ -81,6 +81,8 @@ Task<Status> PushHook::announce(EventLoop& loop, cache::Repository repository,
     EventLoop& home = loops_.at(i);
     co_await call_on<bool>(home, loop, std::move(forget));
   }
+  if (prefetcher_ != nullptr)
+    for (const std::string& tag : tags) prefetcher_->want(repository, tag);
   loop.logger().info("a push to {}/{} was announced, {} tags", repository.upstream, repository.name,
                      tags.size());
   co_return status;

@@ -12,6 +12,7 @@
 #include "proxy/admin/hook_handler.h"
 #include "proxy/pull/puller.h"
 #include "proxy/registry/registry_handler.h"
+#include "proxy/warm/prefetcher.h"
 #include "upstream/settings.h"
 
 namespace entrepot::daemon {
@@ -21,17 +22,19 @@ namespace entrepot::daemon {
 Result<Secret> load_hook_secret(const std::string& file);
 
 /// What a push event does here: its tags, and the tag lists of its repository, are asked for before they are
-/// given again, also within their `tag_ttl`. All that is given outlives it, and is there before the loops
-/// run.
+/// given again, also within their `tag_ttl`; and they are prefetched, when there is a prefetcher. All that is
+/// given outlives it, and is there before the loops run.
 class PushHook {
  public:
   PushHook(LoopGroup& loops, DiskPool& look_ups, std::span<const upstream::Settings> upstreams,
-           std::vector<pull::Puller*> pullers, std::vector<registry::RegistryHandler*> handlers)
+           std::vector<pull::Puller*> pullers, std::vector<registry::RegistryHandler*> handlers,
+           warm::Prefetcher* prefetcher)
       : loops_(loops),
         look_ups_(look_ups),
         upstreams_(upstreams),
         pullers_(std::move(pullers)),
-        handlers_(std::move(handlers)) {}
+        handlers_(std::move(handlers)),
+        prefetcher_(prefetcher) {}
 
   /// Any loop, which is `loop`.
   Task<Result<admin::HookOutcome>> take(EventLoop& loop, std::string body);
@@ -47,6 +50,7 @@ class PushHook {
   const std::span<const upstream::Settings> upstreams_;
   const std::vector<pull::Puller*> pullers_;
   const std::vector<registry::RegistryHandler*> handlers_;
+  warm::Prefetcher* const prefetcher_;  // nullptr: nothing is prefetched
 };
 
 }  // namespace entrepot::daemon

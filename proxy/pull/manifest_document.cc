@@ -115,6 +115,7 @@ Result<ManifestDocument> read_manifest(std::string_view bytes, std::string_view 
     return fail(Errc::manifest_invalid, "the document is both an index and a manifest");
 
   ManifestDocument document;
+  document.is_index = json.contains("manifests");
   std::string own_type = string_at(json, "mediaType");
   if (!says_nothing(content_type)) {
     if (!own_type.empty() && own_type != content_type)
@@ -124,8 +125,8 @@ Result<ManifestDocument> read_manifest(std::string_view bytes, std::string_view 
   } else if (!own_type.empty()) {
     document.media_type = own_type;
   } else {
-    document.media_type = json.contains("manifests") ? "application/vnd.oci.image.index.v1+json"
-                                                     : "application/vnd.oci.image.manifest.v1+json";
+    document.media_type = document.is_index ? "application/vnd.oci.image.index.v1+json"
+                                            : "application/vnd.oci.image.manifest.v1+json";
   }
 
   if (json.contains("config")) {

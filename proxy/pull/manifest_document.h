@@ -13,6 +13,7 @@ namespace entrepot::pull {
 /// they came.
 struct ManifestDocument {
   std::string media_type;  // what it is served as
+  bool is_index = false;   // the children are manifests
   // Config and layers, or the manifests of an index; distinct digests. A foreign layer (one with `urls`) is
   // none: the registry need not hold it, so naming it proves no right to it.
   std::vector<cache::Descriptor> children;

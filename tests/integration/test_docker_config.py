@@ -68,7 +68,8 @@ class FileTest(DockerConfigCase):
         self.helper("strange", f"echo {self.password}")
         for number, (content, said) in enumerate((
                 (None, "No such file"), ({}, f"nothing of 127.0.0.1 in credHelpers or auths"),
-                ({"auths": {upstream.address: {"identitytoken": self.password}}}, "a token in place of a password"),
+                ({"auths": {upstream.address: {"registrytoken": self.password}}}, "a registrytoken, which cannot be renewed"),
+                ({"auths": {upstream.address: {"identitytoken": self.password}}}, "takes user name and password"),
                 ({"auths": {upstream.address: {"auth": "!"}}}, "not the base64 of user:password"),
                 ({"credsStore": "missing"}, "docker-credential-missing: "),
                 ({"credHelpers": {upstream.address: "angry"}}, "docker-credential-angry: "),
@@ -100,3 +101,46 @@ class HelperTest(DockerConfigCase):
                 self.assertEqual((self.scratch / "asked").read_text().strip(), upstream.address)
                 self.assertEqual(proxy.log().count("asked docker-credential-test"), 1)
                 proxy.stop()
+
+
+@case.short
+class IdentityTokenTest(DockerConfigCase):
+    """What `docker login` leaves where the token service gives a refresh token (ACR, and others by OAuth2)."""
+
+    def setUp(self):
+        super().setUp()
+        self.upstream, _, self.tokens = self.with_token_service()
+        self.token = secrets.make("identity token")
+        self.tokens.identity_tokens["reader"] = self.token
+
+    def start_it(self, name: str = "entrepot"):
+        return self.start(self.upstream.url, name=name, trusted_realms=[self.tokens.address])
+
+    def expect_posts(self, count: int):
+        asked = self.tokens.seen()
+        self.assertEqual([seen.method for seen in asked], ["POST"] * count)
+        self.assertEqual({(seen.header("Authorization"), seen.target) for seen in asked}, {(None, "/token")})
+        self.assertEqual([seen for seen in self.upstream.seen() if self.token in seen.text()], [])
+
+    def test_in_the_file(self):
+        self.write(auths={self.upstream.address: {"identitytoken": self.token, **self.auth("00000000-0000-0000-0000-000000000000")}})
+        self.pull_everything(self.start_it().client(), "keys/hut", self.hut)
+        self.expect_posts(1)
+
+    def test_by_a_helper(self):
+        (self.scratch / "answer").write_text(json.dumps({"Username": "<token>", "Secret": self.token}))
+        self.helper("test", f"cat > /dev/null && cat {self.scratch}/answer")
+        self.write(credsStore="test")
+        self.pull_everything(self.start_it().client(), "keys/hut", self.hut)
+        self.expect_posts(1)
+
+    def test_one_that_has_ended(self):
+        """It is shown once, not again and again; a new log-in is seen."""
+        self.write(auths={self.upstream.address: {"identitytoken": secrets.make("ended identity token")}})
+        proxy = self.start_it()
+        for _ in range(5):
+            self.assertEqual(self.get(proxy, self.hut.root.digest).status, 502)
+        self.assertIn("answered with status 400", proxy.log())
+        self.expect_posts(1)
+        self.write(auths={self.upstream.address: {"identitytoken": self.token}})
+        wait.until(lambda: self.get(proxy, self.hut.root.digest).status == 200, "the new one to be used", 90)

@@ -32,11 +32,12 @@ class HookCase(case.TestCase):
         self.upstream.tag_digest(repository, tag, self.images[number].digest)
 
     def start(self, name: str = "quay.io", **more):
-        """An hour of tag_ttl: nothing but a hook makes it ask again."""
+        """An hour of tag_ttl: nothing but a hook makes it ask again. `section__key`: settings; others are the upstream's."""
+        settings = {key: more.pop(key) for key in list(more) if "__" in key}
         table = {"name": name, "url": self.upstream.url, "default": True, "allow_private": ["127.0.0.0/8"], "tag_ttl": "1h",
                  "stale_while_revalidate": "1h", **more}
         self.proxy = self.make_entrepot(table, hooks__listen="127.0.0.1:0",
-                                        hooks__secret_file=str(secrets.write(self.scratch / "secret", self.secret)))
+                                        hooks__secret_file=str(secrets.write(self.scratch / "secret", self.secret)), **settings)
 
     def get(self, tag: str = "master", repository: str = REPOSITORY):
         return self.proxy.client().get(f"/v2/{repository}/manifests/{tag}")

@@ -12,6 +12,7 @@ FLOORS = {
     "upstream": ("base",),
     "proxy/http": ("base",),
     "proxy/pull": ("cache", "upstream", "base"),
+    "proxy/warm": ("proxy/pull", "cache", "upstream", "base"),
     "proxy/access": ("cache", "upstream", "base"),
     "proxy/registry": ("proxy/pull", "proxy/access", "proxy/http", "base"),
     "proxy/config": ("upstream", "cache", "proxy/http", "base"),

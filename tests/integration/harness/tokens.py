@@ -1,8 +1,9 @@
-"""Token services (distribution, docs/content/spec/auth/token.md)."""
+"""Token services (distribution, docs/content/spec/auth/token.md; by POST: oauth.md there, for identity tokens alone)."""
 
 import base64
 import json
 import re
+import urllib.parse
 
 from . import answers, secrets
 from .answers import Answer
@@ -17,6 +18,7 @@ class TokenGiver:
     def __init__(self, realm: str, service: str, users: dict[str, str], signer=None, private: str = r"^keys/"):
         self.realm, self.service, self.users = realm, service, users
         self.expires_in: int | None = 300
+        self.identity_tokens: dict[str, str] = {}            # of a user
         self._signer, self._private = signer, private
         self._issued: dict[str, tuple[str, set[str]]] = {}   # token → whose it is, and for what
 
@@ -37,9 +39,10 @@ class TokenGiver:
 
     def grant(self, seen: Seen) -> Answer:
         """The answer to a question for a token."""
-        user = self.user(seen.header("Authorization"))
+        user = self.user(seen.header("Authorization")) if seen.method == "GET" else self._user_of_form(form_of(seen))
         if user is None:
-            return self.refused(seen)
+            return self.refused(seen) if seen.method == "GET" else answers.with_body(
+                400, "application/json", b'{"error":"invalid_grant","error_description":"the refresh token has ended"}')
         granted = [s for s in self.scopes(seen) if self.may_have(user, s)]
         token = self._make(user, granted)
         self._issued[token] = (user, set(granted))
@@ -47,7 +50,8 @@ class TokenGiver:
 
     def scopes(self, seen: Seen) -> list[str]:
         """What it asks for."""
-        return [s for value in seen.query.get("scope", []) for s in value.split(" ") if s]
+        asked = seen.query if seen.method == "GET" else form_of(seen)
+        return [s for value in asked.get("scope", []) for s in value.split(" ") if s]
 
     def refused(self, seen: Seen) -> Answer:
         """For a wrong password."""
@@ -61,6 +65,11 @@ class TokenGiver:
         name, _, password = base64.b64decode(encoded).decode().partition(":") if scheme.lower() == "basic" else ("", "", "")
         return name if name and self.users.get(name) == password else None
 
+    def _user_of_form(self, form: dict[str, list[str]]) -> str | None:
+        is_sound = form.get("grant_type") == ["refresh_token"] and form.get("client_id") and form.get("service") == [self.service]
+        shown = form.get("refresh_token", [""])[0]
+        return next((user for user, token in self.identity_tokens.items() if is_sound and token == shown), None)
+
     def fields(self, token: str) -> dict:
         return {"token": token} | ({} if self.expires_in is None else {"expires_in": self.expires_in})
 
@@ -69,6 +78,12 @@ class TokenGiver:
             return secrets.make(f"token of {user or 'anonymous'} for {granted}")
         access = [dict(zip(("type", "name", "actions"), (*s.split(":")[:2], s.split(":")[2].split(",")))) for s in granted]
         return self._signer.token(user, access, self.expires_in or 60)
+
+
+def form_of(seen: Seen) -> dict[str, list[str]]:
+    if seen.header("Content-Type") != "application/x-www-form-urlencoded":
+        return {}
+    return urllib.parse.parse_qs(seen.body.decode())
 
 
 class TokenService(TokenGiver, RuledServer):

@@ -13,6 +13,7 @@ std::string found(std::string_view text, std::string_view url) {
   Result<DockerConfigEntry> entry = find_in_docker_config(text, *Url::parse(url));
   if (!entry) return entry.error().message;
   if (!entry->program.empty()) return entry->program + " -> " + entry->server;
+  if (!entry->identity_token.is_empty()) return "identity " + std::string(entry->identity_token.reveal());
   return entry->username + ":" + std::string(entry->password.reveal());
 }
 
@@ -55,7 +56,7 @@ TEST(DockerConfig, WhatMakesNoSenseIsSaidWithoutItsContent) {
       {"[]", "not a docker config.json"},
       {R"({"auths":{"a.test":{"auth":"canary"}}})", "not the base64"},
       {R"({"auths":{"a.test":{"auth":"Y2FuYXJ5"}}})", "not the base64"},  // no colon
-      {R"({"auths":{"a.test":{"auth":"YTpi","identitytoken":"canary"}}})", "a token in place of a password"},
+      {R"({"auths":{"a.test":{"auth":"YTpi","registrytoken":"canary"}}})", "a registrytoken"},
       {R"({"credHelpers":{"a.test":"../canary"}})", "makes no sense"},
       {R"({"credsStore":"a b"})", "makes no sense"},
       {R"({"auths":7,"credHelpers":[],"credsStore":{}})", "nothing of a.test"},
@@ -66,10 +67,19 @@ TEST(DockerConfig, WhatMakesNoSenseIsSaidWithoutItsContent) {
   }
 }
 
+TEST(DockerConfig, IdentityTokensTakeThePlaceOfPasswords) {
+  EXPECT_EQ(found(R"({"auths":{"a.test":{"auth":"YTpi","identitytoken":"x"}}})", "https://a.test"),
+            "identity x");
+  Result<DockerConfigEntry> given = parse_program_answer(R"({"Username":"<token>","Secret":"x"})");
+  ASSERT_TRUE(given);
+  EXPECT_EQ(given->identity_token.reveal(), "x");
+  EXPECT_TRUE(given->username.empty() && given->password.is_empty());
+}
+
 TEST(DockerConfig, HelpersAnswerInJson) {
   EXPECT_EQ(parse_program_answer(R"({"ServerURL":"x","Username":"a","Secret":"b"})")->username, "a");
   for (const char* text : {"", "credentials not found in native keychain", "[]", R"({"Username":"a"})",
-                           R"({"Username":"<token>","Secret":"b"})", R"({"Username":1,"Secret":2})"})
+                           R"({"Username":"<token>"})", R"({"Username":1,"Secret":2})"})
     EXPECT_FALSE(parse_program_answer(text)) << text;
 }
 
