@@ -1,10 +1,10 @@
 #include "upstream/registry_client.h"
 
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "upstream/body.h"
 #include "upstream/content_range.h"
+#include "upstream/error_body.h"
 #include "upstream/link.h"
 #include "upstream/rate_limit.h"
 
@@ -22,16 +22,6 @@ constexpr const char* kManifestTypes =
     "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, "
     "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, "
     "application/vnd.oci.artifact.manifest.v1+json";
-
-// The first code of an OCI error body; "" when it is none.
-std::string error_code_in(const std::string& body) {
-  nlohmann::json json = nlohmann::json::parse(body, nullptr, false);
-  if (!json.is_object() || !json.contains("errors") || !json["errors"].is_array() || json["errors"].empty())
-    return {};
-  const nlohmann::json& first = json["errors"].front();
-  if (!first.is_object() || !first.contains("code") || !first["code"].is_string()) return {};
-  return first["code"].get<std::string>();
-}
 
 // By the registry (a 401 to all that we have to show) or by a redirect's target; a GET may be answered all
 // the same.
@@ -200,21 +190,24 @@ Status RegistryClient::check_content(const Ask& ask, const ResponseHead& head) c
 Task<Error> RegistryClient::refusal(const Ask& ask, Answer& answer) {
   int status = answer.head.status;
   std::string cause = "status " + std::to_string(status) + (answer.is_elsewhere ? " after a redirect" : "");
+  if (status == 401 || status == 403) co_return error(ask, Errc::denied, cause);
+  if (status != 404 && status != 429) co_return error(ask, Errc::upstream_failed, cause);
+  ErrorBody said;
+  if (ask.method != Method::head) {
+    Transfer& body = *answer.transfer;
+    Result<std::string> text = co_await read_whole(body, kMaxErrorBody);
+    if (text) said = ErrorBody::parse(*text);
+  }
   if (status == 429) {
     Error limited = error(ask, Errc::upstream_rate_limited, cause);
     limited.retry_after_seconds = retry_after_seconds(answer.head, loop_.clock().wall());
+    if (limited.retry_after_seconds == 0) limited.retry_after_seconds = said.retry_after_seconds();
     co_return limited;
   }
-  if (status == 401 || status == 403) co_return error(ask, Errc::denied, cause);
-  if (status != 404) co_return error(ask, Errc::upstream_failed, cause);
   Errc unknown = Errc::manifest_unknown;
   if (ask.kind == RequestKind::blob) unknown = Errc::blob_unknown;
   if (ask.kind == RequestKind::listing) unknown = Errc::name_unknown;
-  if (ask.method == Method::head) co_return error(ask, unknown, cause);
-  Transfer& body = *answer.transfer;
-  Result<std::string> text = co_await read_whole(body, kMaxErrorBody);
-  bool has_no_such_name = text && error_code_in(*text) == "NAME_UNKNOWN";
-  co_return error(ask, has_no_such_name ? Errc::name_unknown : unknown, cause);
+  co_return error(ask, said.code == "NAME_UNKNOWN" ? Errc::name_unknown : unknown, cause);
 }
 
 Task<Result<ManifestHead>> RegistryClient::head_manifest(std::string repository, Reference reference) {

@@ -42,10 +42,17 @@ enum class Outcome {
   hit,          // from the cache, nobody asked
   revalidated,  // from the cache, after the upstream confirmed the tag
   stale,        // from the cache, the upstream could not be asked
+  limited,      // the same, because of the upstream's rate limit
   miss,         // fetched for this request
   collapsed,    // fetched, shared with a request that came before
   bypass,       // fetched past the cache, which can't hold it
 };
+
+inline bool is_stale(Outcome outcome) { return outcome == Outcome::stale || outcome == Outcome::limited; }
+/// How an old answer is given, now that the upstream gave this error in place of a new one.
+inline Outcome stale_by(const Error& error) {
+  return error.code == Errc::upstream_rate_limited ? Outcome::limited : Outcome::stale;
+}
 
 /// An object of one repository, and what is known of it from the index.
 struct Source {

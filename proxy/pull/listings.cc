@@ -59,7 +59,8 @@ Task<Result<FoundListing>> Listings::get_here(ListingKey key, std::string client
     MonotonicTime now = context_.loop.clock().monotonic();
     Freshness freshness(context_, key.repository, entry->checked_at);
     bool is_left_alone = now < entry->leave_alone_until;
-    FoundListing old{entry->listing, Outcome::stale, freshness.fresh_until()};
+    FoundListing old{entry->listing, is_left_alone ? entry->stale_as : Outcome::stale,
+                     freshness.fresh_until()};
     bool is_fresh = freshness.is_fresh(now) && !entry->is_announced;
     if (is_fresh) old.outcome = Outcome::hit;
     if (is_fresh || (is_left_alone && freshness.may_be_given_on_error(now))) co_return std::move(old);
@@ -107,9 +108,10 @@ Task<Result<FoundListing>> Listings::refresh(ListingKey key, std::string client)
   Freshness freshness(context_, key.repository, old->checked_at);
   if (!freshness.may_be_given_on_error(now)) co_return fail(fetched.error());
   old->leave_alone_until = now + kLeaveAlone;
+  old->stale_as = stale_by(fetched.error());
   context_.logger.warn("serving a listing of {}/{} stale: {}", key.repository.upstream, key.repository.name,
                        fetched.error().message);
-  co_return FoundListing{old->listing, Outcome::stale, freshness.fresh_until()};
+  co_return FoundListing{old->listing, old->stale_as, freshness.fresh_until()};
 }
 
 Task<Result<std::shared_ptr<const Listing>>> Listings::fetch(ListingKey key, std::string client) {

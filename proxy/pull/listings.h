@@ -51,9 +51,10 @@ class Listings {
     std::shared_ptr<const Listing> listing;
     size_t weight = 0;
     MonotonicTime checked_at;
-    MonotonicTime leave_alone_until;  // the upstream has just failed
-    bool is_refreshing = false;       // while it is given
-    bool is_announced = false;        // that it has changed
+    MonotonicTime leave_alone_until;    // the upstream has just failed
+    Outcome stale_as = Outcome::stale;  // and that is why
+    bool is_refreshing = false;         // while it is given
+    bool is_announced = false;          // that it has changed
   };
   using Entries = std::list<Entry>;  // most recently used first
 

@@ -67,6 +67,8 @@ std::string cache_status(pull::Outcome outcome, Duration fresh_for) {
       return "entrepot; hit; detail=revalidated";
     case pull::Outcome::stale:
       return "entrepot; hit; ttl=" + std::to_string(seconds) + "; detail=stale";
+    case pull::Outcome::limited:
+      return "entrepot; hit; ttl=" + std::to_string(seconds) + "; detail=stale-rate-limited";
     case pull::Outcome::miss:
       return "entrepot; fwd=miss";
     case pull::Outcome::collapsed:

@@ -35,18 +35,18 @@ class GhcrTokens(service.Tokens):
 
 
 class GhcrRegistry(service.TokenRegistry):
-    """`is_busy`: too many requests; when to come again stands in the message alone, in whatever unit Go finds good."""
+    """`busy_for`: too many requests; when to come again stands in the message alone, in whatever unit Go finds good."""
 
     TOKEN_PATH = "/token"
 
     def __init__(self, content: Content, ghcr: Ghcr, **place):
         super().__init__(content, ghcr.directory, **place)
         self.tokens, self._storage = GhcrTokens(ghcr.directory, self.url + self.TOKEN_PATH, self.name), ghcr.storage
-        self.is_busy = False
+        self.busy_for = ""
 
     def honest_answer(self, seen: Seen) -> Answer:
-        if self.is_busy and service.repository_of(seen):
-            return answers.error(429, "TOOMANYREQUESTS", "retry-after: 880.092µs, allowed: 44000/minute")
+        if self.busy_for and service.repository_of(seen):
+            return answers.error(429, "TOOMANYREQUESTS", f"retry-after: {self.busy_for}, allowed: 44000/minute")
         return service.needs_accept(seen, super().honest_answer(seen))
 
     def _own(self, seen: Seen) -> Answer:

@@ -158,7 +158,8 @@ void Walk::check() {
 }
 
 void Walk::count(const Visitor::View& view) {
-  constexpr const char* kOutcomes[] = {"hit", "revalidated", "stale", "miss", "collapsed", "bypass"};
+  constexpr const char* kOutcomes[] = {"hit",  "revalidated", "stale", "limited",
+                                       "miss", "collapsed",   "bypass"};
   if (view.is_complete && view.outcome) ++tally_[kOutcomes[static_cast<size_t>(*view.outcome)]];
   if (view.is_complete && view.went_past_cache) ++tally_["went past the cache in the middle"];
   if (view.error) ++tally_[std::string(describe(view.error->code).label)];

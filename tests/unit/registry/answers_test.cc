@@ -16,6 +16,8 @@ TEST(CacheStatus, SaysWhatHappened) {
   EXPECT_EQ(cache_status(pull::Outcome::miss), "entrepot; fwd=miss");
   EXPECT_EQ(cache_status(pull::Outcome::collapsed), "entrepot; fwd=miss; collapsed");
   EXPECT_EQ(cache_status(pull::Outcome::stale, Duration(-120'000)), "entrepot; hit; ttl=-120; detail=stale");
+  EXPECT_EQ(cache_status(pull::Outcome::limited, Duration(-120'000)),
+            "entrepot; hit; ttl=-120; detail=stale-rate-limited");
 }
 
 TEST(Heads, CarryWhatEveryClientLooksFor) {
