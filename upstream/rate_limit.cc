@@ -1,5 +1,6 @@
 #include "upstream/rate_limit.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace entrepot::upstream {
@@ -39,6 +40,16 @@ std::optional<Figure> figure_in(const ResponseHead& head, std::string_view field
   return value ? parse_figure(*value) : std::nullopt;
 }
 
+// Docker-RateLimit-Source: an address, or an account's UUID. "" for anything else, which no log needs.
+std::string source_in(const ResponseHead& head) {
+  constexpr size_t kLongest = 45;  // of an IPv6 address
+  std::string_view value = head.only("docker-ratelimit-source").value_or("");
+  bool is_plain = !value.empty() && value.size() <= kLongest && std::ranges::all_of(value, [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '.' || c == ':' || c == '-';
+  });
+  return is_plain ? " to " + std::string(value) : std::string();
+}
+
 }  // namespace
 
 std::optional<RateLimit> RateLimit::of(const ResponseHead& head) {
@@ -70,8 +81,8 @@ void RateLimitWatch::note(const ResponseHead& head, MonotonicTime now) {
   if (!is_to_be_told) return;
   std::string window =
       told->window_seconds ? " in " + std::to_string(*told->window_seconds) + " seconds" : std::string();
-  logger_.warn("{}: {} of {} pulls{} are left, says the registry", upstream_, told->remaining, told->limit,
-               window);
+  logger_.warn("{}: {} of {} pulls{} are left{}, says the registry", upstream_, told->remaining, told->limit,
+               window, source_in(head));
 }
 
 }  // namespace entrepot::upstream

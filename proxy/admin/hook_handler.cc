@@ -53,10 +53,10 @@ Task<void> HookHandler::answer(std::shared_ptr<http::Exchange> exchange, std::st
   Result<HookOutcome> outcome = co_await std::move(taking);
   if (!outcome) {
     refused_.add();
-    bool is_malformed = outcome.error().code == Errc::config_invalid;
-    if (is_malformed)
-      send_error(*exchange, 400, "UNSUPPORTED", outcome.error().message);  // parse_push_event's
-    if (!is_malformed) send_error(*exchange, 503, "UNAVAILABLE", "the event could not be noted");
+    if (outcome.error().code == Errc::config_invalid)
+      send_error(*exchange, 400, "BAD_REQUEST", outcome.error().message);  // parse_push_event's
+    else
+      send_error(*exchange, 503, "UNAVAILABLE", "the event could not be noted");
     co_return;
   }
   (outcome->is_ignored ? ignored_ : taken_).add();

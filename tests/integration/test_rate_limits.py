@@ -13,8 +13,9 @@ class RateLimitTest(case.TestCase):
         self.hut = self.store.image("hut")
         self.upstream = self.make_upstream(behind=self.make_registry())
 
-    def tell(self, remaining: int):
+    def tell(self, remaining: int, source: str = "192.0.2.1"):
         self.upstream.on("*", "/manifests/", quirks.add_header("RateLimit-Limit", "100;w=21600"),
+                         quirks.add_header("Docker-RateLimit-Source", source),
                          quirks.add_header("RateLimit-Remaining", f"{remaining};w=21600"))
 
     def test_one_image_pulled_50_times_counts_once(self):
@@ -40,7 +41,7 @@ class RateLimitTest(case.TestCase):
         for _ in range(3):
             proxy.client().get("/v2/library/hut/manifests/latest")
         wait.until(lambda: proxy.metric(name, **of) == 3, "the page to say 3")
-        self.assertEqual(proxy.log().count("3 of 100 pulls in 21600 seconds are left"), 1)
+        self.assertEqual(proxy.log().count("3 of 100 pulls in 21600 seconds are left to 192.0.2.1, says"), 1)
 
     def test_both_kinds_of_429_leave_what_is_cached(self):
         """The pull limit's, JSON, and the abuse limit's, plain text and for HEAD too."""
