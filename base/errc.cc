@@ -27,6 +27,7 @@ constexpr ErrcInfo kTable[] = {
     {Errc::upstream_refused_credential, "upstream_refused_credential", 502, "UNAVAILABLE", LogLevel::error,
      false},
     {Errc::policy_refused, "policy_refused", 502, "UNAVAILABLE", LogLevel::error, false},
+    {Errc::offline, "offline", 404, "MANIFEST_UNKNOWN", LogLevel::info, false},
     {Errc::digest_mismatch, "digest_mismatch", 502, "UNAVAILABLE", LogLevel::error, true},
     {Errc::manifest_invalid, "manifest_invalid", 502, "MANIFEST_INVALID", LogLevel::warn, false},
     {Errc::overloaded, "overloaded", 503, "UNAVAILABLE", LogLevel::warn, true},

@@ -32,6 +32,7 @@ enum class Errc {
   upstream_rate_limited,
   upstream_refused_credential,
   policy_refused,
+  offline,
   digest_mismatch,
   manifest_invalid,
   // Ourselves.

@@ -230,6 +230,25 @@ Result<std::optional<FoundTag>> Cache::find_tag(const Repository& repository, co
   return FoundTag{row->digest, from_milliseconds(row->checked_at_ms)};
 }
 
+Result<std::vector<std::string>> Cache::list_tags(const Repository& repository, const std::string& after,
+                                                  size_t most) {
+  std::vector<std::string> tags;
+  ENTREPOT_TRY_ASSIGN(Index::Reader reader, state_->index->read());
+  ENTREPOT_TRY_ASSIGN(std::optional<uint32_t> id, reader.view().repository_id(repository));
+  if (!id || tag_key(*id, after).size() > kMaxKey) return tags;
+  const std::string prefix = tag_key(*id, {});
+  ENTREPOT_TRY(
+      reader.txn().scan(Table::tag, tag_key(*id, after), [&](std::string_view key, std::string_view value) {
+        if (!key.starts_with(prefix) || tags.size() >= most) return false;
+        std::optional<TagRow> row = TagRow::decode(value, key);
+        key.remove_prefix(prefix.size());
+        bool is_there = row && row->checked_at_ms != 0;  // else the upstream has said that there is none
+        if (is_there && key != after) tags.emplace_back(key);
+        return true;
+      }));
+  return tags;
+}
+
 Result<std::optional<Descriptor>> Cache::find_link(const Repository& repository, const Digest& digest) {
   ENTREPOT_TRY_ASSIGN(Index::Reader reader, state_->index->read());
   ENTREPOT_TRY_ASSIGN(std::optional<uint32_t> id, reader.view().repository_id(repository));

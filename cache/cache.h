@@ -112,6 +112,9 @@ class Cache {
   Result<std::optional<FoundBlob>> find_blob(const Repository& repository, const Digest& digest);
   Result<std::optional<FoundManifest>> find_manifest(const Repository& repository, const Digest& digest);
   Result<std::optional<FoundTag>> find_tag(const Repository& repository, const std::string& tag);
+  /// The repository's tags after that one, in the order of their bytes, at most `most`.
+  Result<std::vector<std::string>> list_tags(const Repository& repository, const std::string& after,
+                                             size_t most);
   /// The link's descriptor: what a manifest of this repository said of the size of `digest`; nothing without
   /// a link.
   Result<std::optional<Descriptor>> find_link(const Repository& repository, const Digest& digest);

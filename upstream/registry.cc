@@ -11,6 +11,7 @@ bool is_no_answer(const Error& error) {
     case Errc::upstream_rate_limited:
     case Errc::upstream_refused_credential:
     case Errc::policy_refused:
+    case Errc::offline:
     case Errc::shutting_down:
     case Errc::overloaded:
       return true;

@@ -89,6 +89,8 @@ class Registry {
  public:
   virtual ~Registry() = default;
   virtual const Settings& settings() const = 0;
+  /// Nobody is asked: every call fails with `offline`.
+  virtual bool is_offline() const { return false; }
   /// How many origins there are; at least 1.
   virtual size_t origins() const = 0;
   /// HEAD /v2/<name>/manifests/<reference> (end-3), with our own Accept list. When an origin has not answered

@@ -46,7 +46,7 @@ constexpr std::array kKeys = {
     Key{"cache", "max_size", Kind::size_or_percent, "20GiB", kBuilt,
         "as the file system counts it; also \"80%\" of the file system", 1},
     Key{"cache", "min_free", Kind::size, "1GiB", kBuilt, "of the file system, kept free on top"},
-    Key{"cache", "offline", Kind::boolean, "false", kLater, "true = never dial out, never evict"},
+    Key{"cache", "offline", Kind::boolean, "false", kBuilt, "true = never dial out, never evict"},
     Key{"cache", "unverified_ranges", Kind::boolean, "true", kBuilt,
         "false = a range of a blob that is being fetched waits for the whole"},
     Key{"cache", "scrub_rate", Kind::rate, "20MiB/s", kLater, "0 = off"},

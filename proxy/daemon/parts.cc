@@ -5,6 +5,7 @@
 
 #include "proxy/daemon/process_setup.h"
 #include "proxy/daemon/service_manager.h"
+#include "upstream/offline_client.h"
 
 namespace entrepot::daemon {
 namespace {
@@ -96,6 +97,12 @@ Status Parts::open_cache() {
 }
 
 Status Parts::make_upstreams() {
+  if (config_.cache.offline) {
+    logger_.info("offline: nobody is asked, and nothing is evicted");
+    for (size_t i = 0; i < loops_->size(); ++i)
+      clients_.push_back(upstream::make_offline_client(config_.upstreams));
+    return {};
+  }
   ENTREPOT_TRY_ASSIGN(upstreams_,
                       upstream::Shared::make(config_.upstreams, *look_ups_, clock_, logger_, metrics_));
   for (size_t i = 0; i < loops_->size(); ++i)
@@ -138,7 +145,8 @@ void Parts::make_handlers() {
 Status Parts::make_hook() {
   if (!config_.hooks.listen) return {};
   ENTREPOT_TRY_ASSIGN(Secret secret, load_hook_secret(config_.hooks.secret_file));
-  if (config_.hooks.prefetch) prefetcher_ = std::make_unique<warm::Prefetcher>(*pullers_.front(), metrics_);
+  if (config_.hooks.prefetch && !config_.cache.offline)
+    prefetcher_ = std::make_unique<warm::Prefetcher>(*pullers_.front(), metrics_);
   push_hook_ = std::make_unique<PushHook>(*loops_, *look_ups_, config_.upstreams, pointers(pullers_),
                                           pointers(registry_handlers_), prefetcher_.get());
   for (size_t i = 0; i < loops_->size(); ++i) {

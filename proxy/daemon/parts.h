@@ -60,10 +60,10 @@ class Parts {
   admin::Health health_{clock_};
   std::unique_ptr<cache::Cache> cache_;
   std::unique_ptr<LoopGroup> loops_;
-  std::unique_ptr<ThreadedDiskPool> disk_;      // fills
-  std::unique_ptr<ThreadedDiskPool> look_ups_;  // hits: never behind a fill
-  std::unique_ptr<ThreadedDiskPool> warming_;   // cold pages of what is being sent: never before a look-up
-  std::unique_ptr<upstream::Shared> upstreams_;
+  std::unique_ptr<ThreadedDiskPool> disk_;       // fills
+  std::unique_ptr<ThreadedDiskPool> look_ups_;   // hits: never behind a fill
+  std::unique_ptr<ThreadedDiskPool> warming_;    // cold pages of what is being sent: never before a look-up
+  std::unique_ptr<upstream::Shared> upstreams_;  // nullptr: offline
   std::vector<std::unique_ptr<upstream::Client>> clients_;  // by loop, as all that follow
   std::vector<std::unique_ptr<pull::Puller>> pullers_;
   std::unique_ptr<pull::Addressing> addressing_;

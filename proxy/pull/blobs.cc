@@ -37,6 +37,7 @@ Task<Result<OpenBlob>> Blobs::open(cache::Repository repository, Digest digest) 
       blob.size = found.blob->size;
       co_return std::move(blob);
     }
+    ENTREPOT_CO_TRY(may_be_fetched(repository, digest));
     Source source{.repository = repository, .digest = digest};
     if (found.link) {
       source.has_link = true;
@@ -49,6 +50,13 @@ Task<Result<OpenBlob>> Blobs::open(cache::Repository repository, Digest digest) 
     if (joined.error().code != Errc::cancelled) co_return std::move(joined);
   }
   co_return fail(Errc::overloaded, "blob " + digest.text() + " is evicted as fast as it is fetched");
+}
+
+Status Blobs::may_be_fetched(const cache::Repository& repository, const Digest& digest) const {
+  upstream::Registry* registry = context_.upstreams.find(repository.upstream);
+  if (registry == nullptr || !registry->is_offline()) return {};
+  return fail(Errc::blob_unknown, "offline, and " + repository.upstream + "/" + repository.name + "@" +
+                                      digest.text() + " is not here");
 }
 
 Task<Result<OpenBlob>> Blobs::join(Source source) {
@@ -88,6 +96,7 @@ Task<Result<std::unique_ptr<Bypass>>> Blobs::go_on(cache::Repository repository,
 Task<Result<BlobHead>> Blobs::head(cache::Repository repository, Digest digest) {
   LookUp found = co_await look_up(repository, digest);
   if (found.blob) co_return BlobHead{found.blob->size, Outcome::hit};
+  ENTREPOT_CO_TRY(may_be_fetched(repository, digest));
   if (found.link && found.link->size > 0) co_return BlobHead{found.link->size, Outcome::miss};
   Source source{.repository = std::move(repository), .digest = digest};
   EventLoop& home = puller_.home_of(digest);

@@ -45,6 +45,8 @@ class Blobs {
   };
   Task<LookUp> look_up(cache::Repository repository, Digest digest);
   Task<Result<OpenBlob>> join(Source source);
+  /// What is not here is nowhere, when nobody may be asked for it.
+  Status may_be_fetched(const cache::Repository& repository, const Digest& digest) const;
 
   Context& context_;
   Puller& puller_;

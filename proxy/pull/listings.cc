@@ -24,8 +24,10 @@ std::string fallback_tag(const Digest& subject) {
   return text.substr(0, std::min(colon, kMaxAlgorithm)) + '-' + text.substr(colon + 1, kMaxEncoded);
 }
 
+// Offline, what is not here is nowhere.
 bool is_absent(const Error& error) {
-  return error.code == Errc::manifest_unknown || error.code == Errc::name_unknown;
+  return error.code == Errc::manifest_unknown || error.code == Errc::name_unknown ||
+         error.code == Errc::offline;
 }
 
 }  // namespace
@@ -117,6 +119,7 @@ Task<Result<FoundListing>> Listings::refresh(ListingKey key, std::string client)
 Task<Result<std::shared_ptr<const Listing>>> Listings::fetch(ListingKey key, std::string client) {
   upstream::Registry* registry = context_.upstreams.find(key.repository.upstream);
   if (registry == nullptr) co_return fail(Errc::name_unknown, "no such upstream: " + key.repository.upstream);
+  if (registry->is_offline() && !key.subject) co_return co_await find_tags(std::move(key));
   upstream::ListingRequest request{key.repository.name, key.subject, key.query};
   Result<upstream::ListingPage> page = co_await registry->list(std::move(request));
   if (!page && key.subject && is_absent(page.error())) {
@@ -134,6 +137,25 @@ Task<Result<std::shared_ptr<const Listing>>> Listings::fetch(ListingKey key, std
     return std::make_shared<const Listing>(std::move(listing));
   };
   co_return co_await run_on_disk(context_.look_ups, context_.loop, "read listing", std::move(read));
+}
+
+// Offline.
+Task<Result<std::shared_ptr<const Listing>>> Listings::find_tags(ListingKey key) {
+  auto look = [&cache = context_.cache, key]() -> Result<std::shared_ptr<const Listing>> {
+    ENTREPOT_TRY_ASSIGN(std::vector<std::string> tags,
+                        cache.list_tags(key.repository, key.after, key.limit + 1));
+    bool has_more = tags.size() > key.limit;
+    if (has_more) tags.pop_back();
+    if (tags.empty() && key.after.empty())
+      return fail(Errc::name_unknown, "offline, and no tag of " + key.repository.upstream + "/" +
+                                          key.repository.name + " is here");
+    Listing listing;
+    for (const std::string& tag : tags) listing.add('"' + tag + '"', {});
+    // A tag's name needs no encoding.
+    if (has_more) listing.next_query = "n=" + std::to_string(key.limit) + "&last=" + tags.back();
+    return std::make_shared<const Listing>(std::move(listing));
+  };
+  co_return co_await run_on_disk(context_.look_ups, context_.loop, "list tags", std::move(look));
 }
 
 Task<Result<std::shared_ptr<const Listing>>> Listings::fetch_fallback(cache::Repository repository,

@@ -19,6 +19,9 @@ struct ListingKey {
   cache::Repository repository;
   std::optional<Digest> subject;
   std::string query;
+  // What `query` says, for who answers out of the cache:
+  size_t limit = 1000;
+  std::string after;
 
   std::string text() const;
 };
@@ -32,7 +35,8 @@ struct FoundListing {
 /// Tag lists and referrers. A page is given for `tag_ttl` without asking again; then the upstream is asked,
 /// by one request however many wait (each page has a home loop). When it can't be asked, the old page is
 /// given (P8). A registry without the referrers API is asked for the fallback tag of the distribution-spec
-/// ("Referrers Tag Schema"). Kept in memory alone, bounded; least recently used goes first.
+/// ("Referrers Tag Schema"). Offline the tags are those that are here. Kept in memory alone, bounded; least
+/// recently used goes first.
 class Listings {
  public:
   Listings(Context& context, Puller& puller) : context_(context), puller_(puller) {}
@@ -61,6 +65,7 @@ class Listings {
   Task<void> refresh_meanwhile(ListingKey key, std::string client);
   Task<Result<FoundListing>> refresh(ListingKey key, std::string client);
   Task<Result<std::shared_ptr<const Listing>>> fetch(ListingKey key, std::string client);
+  Task<Result<std::shared_ptr<const Listing>>> find_tags(ListingKey key);
   Task<Result<std::shared_ptr<const Listing>>> fetch_fallback(cache::Repository repository, Digest subject,
                                                               std::string client);
   Entry* find(const std::string& key);

@@ -59,6 +59,8 @@ Task<void> ListingRequests::answer_tags(std::shared_ptr<http::Exchange> exchange
     co_return;
   }
   pull::ListingKey key{.repository = target.repository, .subject = {}, .query = query.text()};
+  if (query.n) key.limit = static_cast<size_t>(*query.n);
+  key.after = query.last;
   std::string client = http::client_of(exchange->request().peer);
   Result<pull::FoundListing> found = co_await puller_.listings().get(std::move(key), std::move(client));
   if (!found) {

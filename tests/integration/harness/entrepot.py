@@ -68,6 +68,10 @@ class Entrepot:
         wait.until(self._is_listening, f"entrepot to listen ({log})")
         wait.until(self._is_ready, f"entrepot to be ready ({log})")
 
+    def set_key(self, key: str, value):
+        """For the next start."""
+        self._settings[key] = value
+
     def start_and_kill(self, seconds: float):
         """Starts it, and kills it so soon that it may not be ready yet."""
         self._begin()

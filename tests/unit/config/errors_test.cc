@@ -124,12 +124,12 @@ TEST(Errors, NameNumbersOutOfRange) {
 }
 
 TEST(Errors, NameWhatIsNotBuiltYetUnlessItHasItsDefault) {
-  for (std::string key : {"server.tls.client_ca=/a", "cache.offline=true", "cache.scrub_rate=0",
+  for (std::string key : {"server.tls.client_ca=/a", "cache.scrub_rate=0",
                           "upstream.quay.io.access=passthrough", "upstream.quay.io.segments=2"})
     EXPECT_THAT(load_sets({key}).error(), HasSubstr("is not built yet")) << key;
-  for (std::string key : {"server.tls.certificate=", "cache.offline=false", "cache.unverified_ranges=true",
-                          "cache.scrub_rate=20MiB/s", "cache.scrub_rate=20480KiB/s",
-                          "upstream.quay.io.stale_ttl=unlimited", "upstream.quay.io.segments=1"})
+  for (std::string key :
+       {"server.tls.certificate=", "cache.unverified_ranges=true", "cache.scrub_rate=20MiB/s",
+        "cache.scrub_rate=20480KiB/s", "upstream.quay.io.stale_ttl=unlimited", "upstream.quay.io.segments=1"})
     EXPECT_TRUE(load_sets({key}).is_good()) << key << ": " << load_sets({key}).error();
 }
 
