@@ -24,8 +24,8 @@ struct TransportRequest {
   Secret authorization;              // value of Authorization; empty = none
   bool on_fresh_connection = false;  // never on a kept one
   TransferClass transfer_class = TransferClass::brief;
-  ByteSpan span{};  // not the whole: asked for by Range
-  Secret form;      // of a post: application/x-www-form-urlencoded
+  ByteSpan span{};   // not the whole: asked for by Range
+  Secret form = {};  // of a post: application/x-www-form-urlencoded
 };
 
 /// One HTTP exchange that runs. Owned by the flow that waits for it; destroying it ends it at once, and a
