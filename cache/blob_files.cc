@@ -110,9 +110,14 @@ Status BlobFiles::place(int parts, const std::string& part_name, const Digest& d
       if (errno != EEXIST) return fail(system_error("cannot put " + digest.text() + " in place", errno));
       std::string second_name = part_name + ".link";
       ENTREPOT_TRY(remove_name(parts, second_name));
-      if (::linkat(parts, part_name.c_str(), parts, second_name.c_str(), 0) != 0 ||
-          ::renameat(parts, second_name.c_str(), shard.get(), name.c_str()) != 0)
+      if (::linkat(parts, part_name.c_str(), parts, second_name.c_str(), 0) != 0)
         return fail(system_error("cannot replace " + digest.text(), errno));
+      bool is_replaced = ::renameat(parts, second_name.c_str(), shard.get(), name.c_str()) == 0;
+      if (!is_replaced && errno == EISDIR) {  // somebody has put a directory there
+        ENTREPOT_TRY(clear_name(shard.get(), name));
+        is_replaced = ::renameat(parts, second_name.c_str(), shard.get(), name.c_str()) == 0;
+      }
+      if (!is_replaced) return fail(system_error("cannot replace " + digest.text(), errno));
       replaced_.insert(digest);
     }
     ++pending_[digest];
@@ -180,7 +185,7 @@ Status BlobFiles::remove(const std::vector<Digest>& digests, std::vector<Digest>
     }
     std::lock_guard lock(mutex_);
     if (!pending_.contains(digest)) {
-      Result<bool> gone = remove_name(algorithm_fd(digest), path_of(digest));
+      Result<bool> gone = clear_name(algorithm_fd(digest), path_of(digest));
       if (!gone) {
         if (first_failure) first_failure = fail(gone.error());
         continue;

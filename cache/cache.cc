@@ -22,6 +22,7 @@
 #include "cache/recovery.h"
 #include "cache/refs_log.h"
 #include "cache/room.h"
+#include "cache/scrub.h"
 
 namespace entrepot::cache {
 namespace {
@@ -44,6 +45,7 @@ struct Cache::State {
   State(Options given, const Clock& the_clock, Logger& the_logger)
       : options(std::move(given)), clock(the_clock), logger(the_logger) {}
   ~State() {
+    scrub.reset();
     writer.reset();
     if (closing) closing->shut();
   }
@@ -52,7 +54,7 @@ struct Cache::State {
   Status open_index();
   Status start(Metrics& metrics);
   void drop(const Digest& digest, std::string complaint, uint64_t bad_inode = 0) {
-    inbox->post(DropMessage{digest, std::move(complaint), bad_inode});
+    inbox->post(DropMessage{digest, std::move(complaint), bad_inode, {}});
   }
   struct Rows {
     BlobRow blob;
@@ -83,6 +85,7 @@ struct Cache::State {
   std::unique_ptr<Room> room;
   std::unique_ptr<Inbox> inbox;
   std::unique_ptr<IndexWriter> writer;
+  std::unique_ptr<Scrub> scrub;
 };
 
 Status Cache::State::open_files() {
@@ -273,7 +276,17 @@ Result<bool> Cache::is_acknowledged(const Digest& digest) {
   return reader.view().has_link(digest);
 }
 
-void Cache::stop() { state_->writer.reset(); }
+void Cache::stop() {
+  state_->scrub.reset();
+  state_->writer.reset();
+}
+
+void Cache::start_scrub(std::function<void(DamagedBlob)> damaged, Metrics& metrics) {
+  if (state_->options.scrub_rate == 0) return;
+  Scrub::Surroundings around{*state_->index, *state_->uses, *state_->blobs,
+                             *state_->inbox, state_->clock, state_->logger};
+  state_->scrub = std::make_unique<Scrub>(around, state_->options.scrub_rate, std::move(damaged), metrics);
+}
 
 Result<std::unique_ptr<Part>> Cache::open_part(const Digest& digest, uint64_t size) {
   if (is_too_large(size))

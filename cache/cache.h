@@ -22,9 +22,10 @@ class Part;
 
 struct Options {
   std::string directory;
-  uint64_t max_size = 0;  // bytes, of everything in the directory, as the file system counts it (blocks)
-  uint64_t min_free = 0;  // bytes of the file system that stay free
-  bool offline = false;   // nothing is evicted
+  uint64_t max_size = 0;    // bytes, of everything in the directory, as the file system counts it (blocks)
+  uint64_t min_free = 0;    // bytes of the file system that stay free
+  bool offline = false;     // nothing is evicted
+  uint64_t scrub_rate = 0;  // bytes a second that are hashed again; 0 = none
 };
 
 /// One repository of one upstream. All that is kept is keyed by these two, never by a URL.
@@ -47,6 +48,13 @@ struct FoundBlob {
 
 /// A manifest of more than this is given as its file, not in memory.
 inline constexpr uint64_t kLargeManifest = 64 * 1024;
+
+/// A blob that was committed and is no more: its file was not what it should be.
+struct DamagedBlob {
+  Digest digest;
+  bool is_manifest = false;
+  std::vector<Repository> holders;  // some that had a link to it
+};
 
 /// Hashed a moment ago.
 struct FoundManifest {
@@ -147,6 +155,12 @@ class Cache {
   /// `forget` is called, on the writer's thread, with each digest that is about to be evicted or purged:
   /// whoever holds an open descriptor or bytes of it in memory lets go. Set once, before the first look-up.
   void set_evict_listener(std::move_only_function<void(const Digest&)> forget);
+
+  // ---- looking after what is there ----
+
+  /// Begins to hash all blobs again, at `scrub_rate`, until `stop`. What is damaged is dropped; then
+  /// `damaged` is called, on the writer's thread. Once.
+  void start_scrub(std::function<void(DamagedBlob)> damaged, Metrics& metrics);
 
   /// Bytes in use, as counted against max_size.
   uint64_t used() const;

@@ -120,6 +120,17 @@ Result<bool> remove_name(int directory, const std::string& name) {
   return fail(system_error("cannot remove " + name, errno));
 }
 
+Result<bool> clear_name(int directory, const std::string& name) {
+  if (::unlinkat(directory, name.c_str(), 0) == 0) return true;
+  if (errno == ENOENT) return false;
+  bool is_directory = errno == EISDIR || errno == EPERM;  // EPERM by POSIX
+  if (is_directory && ::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0) return true;
+  bool holds_something = errno == ENOTEMPTY || errno == EEXIST;
+  if (holds_something && ::renameat(directory, name.c_str(), directory, (name + ".not-ours").c_str()) == 0)
+    return true;
+  return fail(system_error("cannot remove " + name, errno));
+}
+
 Result<std::vector<std::string>> list_directory(int directory) {
   // A descriptor of its own: reading a directory moves the offset, which a dup would share.
   int own = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -42,6 +42,9 @@ Status sync_directory(int fd, const std::string& what);
 
 /// True when there was such a name.
 Result<bool> remove_name(int directory, const std::string& name);
+/// The same for a name that should be a file's and may be anything: an empty directory is removed, and one
+/// that holds something, which is not ours to remove, gets another name (`<name>.not-ours`).
+Result<bool> clear_name(int directory, const std::string& name);
 /// Entry names, without "." and "..".
 Result<std::vector<std::string>> list_directory(int directory);
 

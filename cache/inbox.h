@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <variant>
@@ -41,6 +42,7 @@ struct DropMessage {
   Digest digest;
   std::string complaint;
   uint64_t bad_inode = 0;  // the file that does not hash to its name; 0 when it is missing or of another size
+  std::move_only_function<void()> gone = {};  // called on the writer's thread when it has been dropped
 };
 
 struct ListenerMessage {

@@ -7,6 +7,7 @@
 #include "cache/files.h"
 #include "cache/lmdb_data_file.h"
 #include "cache/lock_file.h"
+#include "cache/record.h"
 
 namespace entrepot::cache {
 namespace {
@@ -52,6 +53,23 @@ Result<std::optional<TagRow>> IndexView::tag(uint32_t repository, std::string_vi
 
 Result<std::optional<LinkRow>> IndexView::link(const Digest& digest, uint32_t repository) const {
   return load<LinkRow>(Table::link, link_key(digest, repository));
+}
+
+Result<std::vector<Repository>> IndexView::holders(const Digest& digest, size_t most) const {
+  const std::string prefix = digest.key();
+  std::vector<uint32_t> ids;
+  ENTREPOT_TRY(txn_->scan(Table::link, prefix, [&](std::string_view key, std::string_view) {
+    if (!key.starts_with(prefix) || ids.size() >= most) return false;
+    key.remove_prefix(prefix.size());
+    if (key.size() == sizeof(uint32_t)) ids.push_back(load_u32(key));
+    return true;
+  }));
+  std::vector<Repository> found;
+  for (uint32_t id : ids) {
+    ENTREPOT_TRY_ASSIGN(std::optional<Repository> one, repository(id));
+    if (one) found.push_back(std::move(*one));
+  }
+  return found;
 }
 
 Result<bool> IndexView::has_link(const Digest& digest) const {

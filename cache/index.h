@@ -5,6 +5,7 @@
 #include <optional>
 #include <shared_mutex>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -25,6 +26,8 @@ class IndexView {
   Result<std::optional<ManifestRow>> manifest(const Digest& digest) const;
   Result<std::optional<TagRow>> tag(uint32_t repository, std::string_view tag) const;
   Result<std::optional<LinkRow>> link(const Digest& digest, uint32_t repository) const;
+  /// Those that have a link to it, at most `most`.
+  Result<std::vector<Repository>> holders(const Digest& digest, size_t most) const;
   /// Whether any repository has a link to it.
   Result<bool> has_link(const Digest& digest) const;
   /// nullopt when the index is new.

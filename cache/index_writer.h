@@ -62,6 +62,7 @@ class IndexWriter {
     std::vector<Digest> removed;
     std::vector<Digest> touches;
     std::vector<DropMessage> drops;
+    std::vector<std::move_only_function<void()>> dropped;  // who is to be told
     uint64_t evict_bytes = 0;
   };
 

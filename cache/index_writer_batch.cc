@@ -47,7 +47,7 @@ bool IndexWriter::transact(Batch& batch) {
   if (done.error().code == Errc::disk_full) {
     evictor_.take_away_undoomed(batch.doomed);
     for (const Evictor::Doomed& blob : batch.doomed)
-      drops_.push_back({blob.digest, "evicted from a full disk", 0});
+      drops_.push_back({blob.digest, "evicted from a full disk", 0, {}});
   }
   fail_all(batch, done.error());
   if (has_reached_commit) {
@@ -80,12 +80,13 @@ Status IndexWriter::fill_transaction(IndexUpdate& update, Batch& batch) {
     if (outcome) ENTREPOT_TRY(apply(update, message.commit, batch));
     batch.outcomes.push_back(std::move(outcome));
   }
-  for (const DropMessage& drop : batch.drops) {
+  for (DropMessage& drop : batch.drops) {
     ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, update.view().blob(drop.digest));
     if (!row || row->state != BlobState::committed || !is_stale(drop, *row)) continue;
     around_.logger.warn("{} is dropped from the cache: {}", drop.digest.text(), drop.complaint);
     ENTREPOT_TRY(update.doom(drop.digest));
     batch.doomed.push_back({drop.digest, row->disk_bytes});
+    if (drop.gone) batch.dropped.push_back(std::move(drop.gone));
   }
   if (batch.evict_bytes > 0) {
     ENTREPOT_TRY_ASSIGN(Evictor::Choice choice, evictor_.choose(update, batch.evict_bytes));
@@ -186,6 +187,7 @@ void IndexWriter::finish(Batch& batch) {
       around_.logger.warn("cannot clear the part of {}: {}", digest.text(), removed.error().message);
   }
   for (const Digest& digest : evictor_.take_away(batch.doomed)) removals_.push_back(digest);
+  for (auto& gone : batch.dropped) gone();
 }
 
 void IndexWriter::adopt(const Adopted& adopted) {
@@ -211,6 +213,7 @@ void IndexWriter::fail_all(Batch& batch, const Error& error) {
   batch.outcomes.clear();
   batch.adopted.clear();
   batch.doomed.clear();
+  batch.dropped.clear();
 }
 
 void IndexWriter::withdraw_placed(const Commit& commit) {

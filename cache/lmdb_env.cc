@@ -74,6 +74,20 @@ Status LmdbTxn::scan(Table table, std::string_view from, const Visit& visit) con
   return {};
 }
 
+Status LmdbTxn::scan_back(Table table, const Visit& visit) const {
+  MDB_cursor* cursor = nullptr;
+  int code = mdb_cursor_open(txn_, env_->tables_[static_cast<size_t>(table)], &cursor);
+  if (code != 0) return lmdb_error("cursor", code);
+  MDB_val key;
+  MDB_val value;
+  code = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+  while (code == 0 && visit(to_view(key), to_view(value)))
+    code = mdb_cursor_get(cursor, &key, &value, MDB_PREV);
+  mdb_cursor_close(cursor);
+  if (code != 0 && code != MDB_NOTFOUND) return lmdb_error("scan", code);
+  return {};
+}
+
 Status LmdbTxn::put(Table table, std::string_view key, std::string_view value) {
   MDB_val k = to_val(key);
   MDB_val v = to_val(value);

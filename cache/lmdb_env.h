@@ -41,6 +41,9 @@ class LmdbTxn {
   /// Visits rows with keys from `from` on, in order. `visit` must copy what it keeps and must not write.
   Status scan(Table table, std::string_view from, const Visit& visit) const;
 
+  /// The same from the last row on, backwards.
+  Status scan_back(Table table, const Visit& visit) const;
+
   // Of a write transaction only:
   Status put(Table table, std::string_view key, std::string_view value);
   /// True when there was such a row.

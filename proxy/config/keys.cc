@@ -49,7 +49,8 @@ constexpr std::array kKeys = {
     Key{"cache", "offline", Kind::boolean, "false", kBuilt, "true = never dial out, never evict"},
     Key{"cache", "unverified_ranges", Kind::boolean, "true", kBuilt,
         "false = a range of a blob that is being fetched waits for the whole"},
-    Key{"cache", "scrub_rate", Kind::rate, "20MiB/s", kLater, "0 = off"},
+    Key{"cache", "scrub_rate", Kind::rate, "20MiB/s", kBuilt,
+        "how fast blobs are hashed again, all of them within a day where that is enough; 0 = never"},
 
     Key{"log", "level", Kind::choice, "info", kBuilt, "", 0, 0, "debug|info|warn|error"},
     Key{"log", "format", Kind::choice, "text", kBuilt, "", 0, 0, "text|json"},

@@ -92,6 +92,7 @@ Status Parts::open_cache() {
                       config::resolve_size(config_.cache.max_size, config_.cache.directory));
   options.min_free = config_.cache.min_free;
   options.offline = config_.cache.offline;
+  options.scrub_rate = config_.cache.scrub_rate;
   ENTREPOT_TRY_ASSIGN(cache_, cache::Cache::open(std::move(options), clock_, logger_, metrics_));
   return {};
 }
@@ -248,6 +249,17 @@ void Parts::start() {
   server_->start();
   admin_server_->start();
   health_.set_ready();
+  start_scrub();
+}
+
+void Parts::start_scrub() {
+  if (config_.cache.scrub_rate == 0) return;
+  // Offline, what is damaged is dropped all the same: wrong bytes are of no use to anybody.
+  if (!config_.cache.offline) healer_ = std::make_unique<warm::Healer>(*pullers_.front(), metrics_);
+  auto damaged = [this](cache::DamagedBlob blob) {
+    if (healer_) healer_->heal(std::move(blob));
+  };
+  cache_->start_scrub(std::move(damaged), metrics_);
 }
 
 void Parts::drain(Duration timeout, std::move_only_function<void()> done) {
@@ -258,6 +270,7 @@ void Parts::drain(Duration timeout, std::move_only_function<void()> done) {
 void Parts::stop() {
   if (certificate_watch_) loops_->at(0).post([this] { certificate_watch_->stop(); });
   if (prefetcher_) prefetcher_->stop();
+  if (healer_) healer_->stop();
   server_->shut_down();
   admin_server_->shut_down();
   for (size_t i = 0; i < loops_->size(); ++i)

@@ -17,6 +17,7 @@
 #include "proxy/pull/addressing.h"
 #include "proxy/pull/puller.h"
 #include "proxy/registry/registry_handler.h"
+#include "proxy/warm/healer.h"
 #include "upstream/client.h"
 
 namespace entrepot::daemon {
@@ -46,6 +47,7 @@ class Parts {
   void make_pull_path();
   void make_handlers();
   Status make_hook();
+  void start_scrub();
   Status add_listeners();
   Status add_data_listeners();
   Status add_admin_listener();
@@ -71,6 +73,7 @@ class Parts {
   std::vector<std::unique_ptr<admin::AdminHandler>> admin_handlers_;
   std::vector<std::unique_ptr<admin::ControlHandler>> control_handlers_;
   std::unique_ptr<warm::Prefetcher> prefetcher_;  // nullptr: hooks.prefetch is off
+  std::unique_ptr<warm::Healer> healer_;          // nullptr: offline, or no scrub
   std::unique_ptr<PushHook> push_hook_;           // nullptr: no hooks listener; as the next
   std::vector<std::unique_ptr<admin::HookHandler>> hook_handlers_;
   std::unique_ptr<http::Server> server_;                 // the data listeners: drained

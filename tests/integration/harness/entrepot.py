@@ -54,7 +54,8 @@ class Entrepot:
         self._config = folder / "entrepot.toml"
         self._config.write_text(to_toml(upstreams))
         self._settings = {"server.listen": ["127.0.0.1:0"], "admin.listen": "127.0.0.1:0",
-                          "cache.directory": str(self.cache), "log.level": "debug", **(settings or {})}
+                          "cache.directory": str(self.cache), "log.level": "debug", "cache.scrub_rate": "0",
+                          **(settings or {})}
         self._process: Process | None = None
         self._starts = 0
         self.addresses: dict[str, str] = {}

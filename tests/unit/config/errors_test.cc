@@ -124,8 +124,8 @@ TEST(Errors, NameNumbersOutOfRange) {
 }
 
 TEST(Errors, NameWhatIsNotBuiltYetUnlessItHasItsDefault) {
-  for (std::string key : {"server.tls.client_ca=/a", "cache.scrub_rate=0",
-                          "upstream.quay.io.access=passthrough", "upstream.quay.io.segments=2"})
+  for (std::string key :
+       {"server.tls.client_ca=/a", "upstream.quay.io.access=passthrough", "upstream.quay.io.segments=2"})
     EXPECT_THAT(load_sets({key}).error(), HasSubstr("is not built yet")) << key;
   for (std::string key :
        {"server.tls.certificate=", "cache.unverified_ranges=true", "cache.scrub_rate=20MiB/s",

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <unordered_set>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "cache/blob_files.h"
+#include "cache/file_use.h"
+#include "cache/inbox.h"
+#include "cache/index.h"
+
+namespace entrepot::cache {
+
+/// Hashes the committed blobs again and again, at a bounded rate, on a thread of its own. What does not hash
+/// to its name, has another size or has no file is dropped from the cache, and told to the listener when its
+/// row and its file have gone, so that it can be fetched again.
+///
+///     youngest first (what a crash may have hurt) --> all, in the order of their digests --> resting
+///     resting --a day after the pass began--> all …
+///
+/// A disk that gives errors for one file after the other is not damage of the files: the pass ends there, and
+/// nothing more is dropped. Pages that were not in memory before do not stay in memory.
+class Scrub {
+ public:
+  struct Surroundings {
+    Index& index;
+    OpenFiles& uses;
+    BlobFiles& blobs;
+    Inbox& inbox;
+    const Clock& clock;
+    Logger& logger;
+  };
+  /// Starts the thread. `rate`: bytes a second. `damaged`: on the index writer's thread.
+  Scrub(Surroundings surroundings, uint64_t rate, std::function<void(DamagedBlob)> damaged, Metrics& metrics);
+  /// Ends it, within a piece of 256 KiB.
+  ~Scrub();
+
+ private:
+  struct Found {
+    Digest digest;
+    BlobRow row;
+  };
+  void run();
+  bool pass(bool is_first);
+  /// False: the thread is to end, or the disk is not to be trusted.
+  bool check_all(const std::vector<Found>& blobs);
+  /// What is wrong with its file; "" = nothing.
+  Result<std::string> look_at(const Found& blob, uint64_t& inode);
+  Result<std::string> hash(int file, const Digest& digest);
+  void tell(const Found& blob, const std::string& complaint, uint64_t inode);
+
+  Result<std::vector<Found>> youngest() const;
+  Result<std::vector<Found>> slice(std::string& from) const;
+  Result<DamagedBlob> describe(const Found& blob) const;
+
+  /// Sleeps as long as `bytes` may take. False: the thread is to end.
+  bool spend(uint64_t bytes);
+  bool sleep_until(MonotonicTime time);
+
+  const Surroundings around_;
+  const uint64_t rate_;
+  const std::function<void(DamagedBlob)> damaged_;
+  Counter checked_bytes_;
+  Counter found_damaged_;
+  Counter passes_;
+  std::string buffer_;
+  MonotonicTime may_go_on_at_;
+  int failures_in_a_row_ = 0;
+  std::unordered_set<Digest, DigestHash> told_;  // in this pass: the writer may not have come to it yet
+
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  bool is_ending_ = false;
+  std::thread thread_;
+};
+
+}  // namespace entrepot::cache
