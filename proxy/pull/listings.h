@@ -21,7 +21,7 @@ struct ListingKey {
   std::string query;
   // What `query` says, for who answers out of the cache:
   size_t limit = 1000;
-  std::string after;
+  std::string after = {};
 
   std::string text() const;
 };

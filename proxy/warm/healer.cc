@@ -35,7 +35,9 @@ void Healer::stop() {
 void Healer::add(cache::DamagedBlob damaged) {
   if (is_stopped_ || waiting_.size() >= kMaxWaiting) return;
   waiting_.push_back(std::move(damaged));
-  if (!std::exchange(is_running_, true)) loop_.spawn(run(*this));
+  if (running_ == kAtOnce) return;
+  ++running_;
+  loop_.spawn(run(*this));
 }
 
 Task<void> Healer::run(Healer& self) {
@@ -44,7 +46,7 @@ Task<void> Healer::run(Healer& self) {
     self.waiting_.pop_front();
     co_await self.fetch(std::move(damaged));
   }
-  self.is_running_ = false;
+  --self.running_;
 }
 
 Task<void> Healer::fetch(cache::DamagedBlob damaged) {

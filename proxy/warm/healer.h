@@ -7,12 +7,13 @@
 
 namespace entrepot::warm {
 
-/// Fetches again what the scrub found damaged, unasked, by the rights of a repository that held it, one blob
-/// at a time. What cannot be had, and what is more than kMaxWaiting, is left to who asks for it. One for the
-/// process, with a home loop, which is the puller's; made by main.
+/// Fetches again what the scrub found damaged, unasked, by the rights of a repository that held it, a few
+/// blobs at a time. What cannot be had, and what is more than kMaxWaiting, is left to who asks for it. One
+/// for the process, with a home loop, which is the puller's; made by main.
 class Healer {
  public:
   static constexpr size_t kMaxWaiting = 65'536;
+  static constexpr int kAtOnce = 4;
 
   Healer(pull::Puller& puller, Metrics& metrics);
 
@@ -34,7 +35,7 @@ class Healer {
   Counter healed_;
   Counter failed_;
   std::deque<cache::DamagedBlob> waiting_;
-  bool is_running_ = false;
+  int running_ = 0;
   bool is_stopped_ = false;
 };
 
