@@ -183,7 +183,10 @@ void CurlDriver::take_out(CurlExchange& exchange) {
   if (running_.erase(&exchange) > 0) {
     exchange.leave_connecting();
     options_.budget.give_back(exchange.transfer_class());
-    if (exchange.easy() != nullptr) curl_multi_remove_handle(multi_, exchange.easy());
+    if (exchange.easy() != nullptr) {
+      exchange.leave_connection();
+      curl_multi_remove_handle(multi_, exchange.easy());
+    }
   } else if (resolving_.erase(&exchange) == 0) {
     std::erase(queue_, &exchange);
   }

@@ -143,6 +143,10 @@ void CurlExchange::leave_connecting() {
   if (std::exchange(is_connecting_, false)) driver_.has_connected();
 }
 
+void CurlExchange::leave_connection() {
+  if (state_ == State::body && may_be_long_) curl_easy_setopt(easy_.get(), CURLOPT_FORBID_REUSE, 1L);
+}
+
 void CurlExchange::end(CURLcode result) {
   bool was_asked = state_ == State::waiting || state_ == State::body;
   state_ = State::ended;
@@ -214,6 +218,7 @@ size_t CurlExchange::on_header(char* data, size_t size, size_t count, void* self
   }
   if (state == HeadParser::State::complete && !exchange->has_head_) {
     exchange->head_ = exchange->parser_.take();
+    exchange->may_be_long_ = exchange->head_->content_length.value_or(kLeastProgress) >= kLeastProgress;
     exchange->has_head_ = true;
     exchange->state_ = State::body;
     exchange->begin_progress();

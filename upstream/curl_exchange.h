@@ -58,6 +58,10 @@ class CurlExchange final : public Transfer {
   bool may_dial_on(CURLcode result) const;
   /// No longer one of the driver's connecting exchanges; again does nothing.
   void leave_connecting();
+  /// It ends inside of a body, and is about to be taken out of the multi handle. A stream of HTTP/2 may still
+  /// be sent 32 MiB, which the next request on its connection would have to read first, in one go: unless
+  /// little is left, the connection is not used again.
+  void leave_connection();
   /// curl is done, and the easy handle is out of the multi handle.
   void end(CURLcode result);
   /// Ends it early. Not inside curl's callbacks.
@@ -119,6 +123,7 @@ class CurlExchange final : public Transfer {
   bool is_paused_ = false;
   bool was_refused_ = false;
   bool has_response_ = false;
+  bool may_be_long_ = true;  // the body
   bool broke_before_response_ = false;
   Timer deadline_;
   // Since when how much of the body has come: begins anew with every 64 KiB, and when a pause ends.

@@ -111,6 +111,8 @@ class ScriptedTest(RegistryCase):
         seen = self.upstream.seen("GET", self.hut.root.digest)[0]
         wait.until(lambda: seen.ended, "the upstream to be left")
         self.assertLess(seen.sent, 40 * 1024 * 1024, "the limit of a manifest, and what is on its way")
+        one, two = self.upstream.seen("GET", self.hut.root.digest)[:2]
+        self.assertNotEqual(one.connection, two.connection, "what is on its way is not waited for")
 
 
 class NginxTest(RegistryCase):
