@@ -98,13 +98,19 @@ Task<Result<ResolvedTag>> Tags::ask_by_body(Entry& entry, TagRequest request, Di
       co_await registry->get_manifest(repository.name, std::move(reference), 0);
   if (!body) co_return fail(std::move(body).error());
   Digest digest = Digest::of(refuted.algorithm(), body->bytes);
-  if (digest == refuted) co_return fail(std::move(cause));
-  context_.logger.warn("{}/{}:{} names {}, not {}, which cannot be had: {}", repository.upstream,
-                       repository.name, request.tag, digest.text(), refuted.text(), cause.message);
+  if (digest == refuted) {
+    entry.refuted.reset();
+    co_return fail(std::move(cause));
+  }
+  bool is_known = entry.digest == digest;
+  if (!is_known)
+    context_.logger.warn("{}/{}:{} names {}, not {}, which cannot be had: {}", repository.upstream,
+                         repository.name, request.tag, digest.text(), refuted.text(), cause.message);
   entry.digest = digest;
+  entry.refuted = refuted;
   entry.checked_at = context_.loop.clock().monotonic();
   if (entry.announcements == heard) remember(request, digest);
-  co_return resolved(entry, repository, Outcome::miss);
+  co_return resolved(entry, repository, is_known ? Outcome::revalidated : Outcome::miss);
 }
 
 ResolvedTag Tags::resolved(const Entry& entry, const cache::Repository& repository, Outcome outcome) const {
@@ -216,6 +222,13 @@ Task<Result<ResolvedTag>> Tags::ask(Entry& entry, TagRequest request) {
     if (!upstream::is_no_answer(error)) co_await note_refusal(entry, request, error);
     co_return stale_or_fail(entry, repository, error);
   }
+  if (entry.refuted && head->digest == entry.refuted) {
+    Digest refuted = *entry.refuted;
+    Error cause{Errc::upstream_failed, "the digest in its head is wrong"};
+    Result<ResolvedTag> told = co_await ask_by_body(entry, request, std::move(refuted), std::move(cause));
+    if (told) co_return std::move(told);
+    if (entry.refuted) co_return stale_or_fail(entry, repository, told.error());
+  }  // else the head is right again
   bool is_known = entry.digest == head->digest;
   if (may_be_stale && !is_known) {
     upstream::ManifestHead told = *head;

@@ -66,8 +66,9 @@ class Tags {
     Outcome stale_as = Outcome::stale;  // and that is why
     bool is_checking = false;
     std::optional<MonotonicTime> looked_again_at;
-    uint64_t announcements = 0;  // of pushes
-    uint64_t heeded = 0;         // so many of them were made before it was last asked for
+    std::optional<Digest> refuted;  // what a head says of it, and what is not so: its body is asked for
+    uint64_t announcements = 0;     // of pushes
+    uint64_t heeded = 0;            // so many of them were made before it was last asked for
     bool is_announced() const { return announcements != heeded; }
     std::vector<Completion<Result<ResolvedTag>>*> waiters;
   };

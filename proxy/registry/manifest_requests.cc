@@ -17,10 +17,10 @@ pull::TagRequest tag_request(const http::Exchange& exchange, const pull::Address
   return {target.repository, tag, http::client_of(exchange.request().peer)};
 }
 
-// The tag may name something else: what it was said to name is not there, or not that.
+// The tag may name something else: what it was said to name is not there. (Wrong bytes refute nothing: those of
+// the tag itself may be as wrong.)
 bool is_refuted(const Reference& reference, const Error& error) {
-  bool is_tag = std::holds_alternative<std::string>(reference);
-  return is_tag && (error.code == Errc::manifest_unknown || error.code == Errc::digest_mismatch);
+  return std::holds_alternative<std::string>(reference) && error.code == Errc::manifest_unknown;
 }
 
 }  // namespace

@@ -163,8 +163,12 @@ class BodyTest(FaultCase):
         self.is_not_felt()
         self.start()
         self.upstream.on("*", self.repository, quirks.add_header(*other))
-        self.is_not_felt()
+        for _ in range(5):
+            self.assertEqual(self.get("new").status, 200, "whenever it is asked for again")
+        self.upstream.tag_digest(self.repository, "new", self.index("another").digest)
+        self.assertEqual(self.get("new").status, 200, "and when it moves, which its head does not tell")
         self.assertIn("which cannot be had", self.proxy.log())
+        self.is_not_felt()
 
     def test_f51_a_log_in_page(self):
         self.start()
