@@ -64,7 +64,10 @@ void CurlDriver::make_multi() {
   curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
   curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, &CurlDriver::on_timer);
   curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
-  curl_multi_setopt(multi_, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+  // HTTP/2 as well has one request at a time on a connection. With multiplexing this libcurl (7.88) takes a
+  // connection of HTTP/1.1 in the middle of a body for one of HTTP/2, once the host has shown that it knows
+  // that: its bytes would be read as another's answer.
+  curl_multi_setopt(multi_, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
   curl_multi_setopt(multi_, CURLMOPT_MAX_HOST_CONNECTIONS, connections);
   curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, connections);
 }

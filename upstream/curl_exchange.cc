@@ -144,7 +144,8 @@ void CurlExchange::leave_connecting() {
 }
 
 void CurlExchange::leave_connection() {
-  if (state_ == State::body && may_be_long_) curl_easy_setopt(easy_.get(), CURLOPT_FORBID_REUSE, 1L);
+  bool little_is_left = state_ == State::body && !may_be_long_;
+  if (!little_is_left) curl_easy_setopt(easy_.get(), CURLOPT_FORBID_REUSE, 1L);
 }
 
 void CurlExchange::end(CURLcode result) {
@@ -201,8 +202,10 @@ void CurlExchange::on_deadline() {
   if (state_ == State::queued) return fail(Errc::overloaded, "no connection became free");
   if (state_ != State::body) return fail(Errc::upstream_timeout, "no response in time");
   auto spent = std::chrono::duration_cast<Duration>(driver_.loop().clock().monotonic() - progress_since_);
-  if (!is_paused_ && spent >= options.stall_timeout)
+  if (!is_paused_ && spent >= options.stall_timeout) {
+    may_be_long_ = true;  // who is silent now may be gone
     return fail(Errc::upstream_timeout, progress_ == 0 ? "the body stalled" : "the body is too slow");
+  }
   Duration left = is_paused_ ? options.stall_timeout : options.stall_timeout - spent;
   deadline_.start(left + Duration(1), [this] { on_deadline(); });
 }

@@ -58,9 +58,9 @@ class CurlExchange final : public Transfer {
   bool may_dial_on(CURLcode result) const;
   /// No longer one of the driver's connecting exchanges; again does nothing.
   void leave_connecting();
-  /// It ends inside of a body, and is about to be taken out of the multi handle. A stream of HTTP/2 may still
-  /// be sent 32 MiB, which the next request on its connection would have to read first, in one go: unless
-  /// little is left, the connection is not used again.
+  /// It ends early, and is about to be taken out of the multi handle. HTTP/1.1 closes the connection then; of
+  /// HTTP/2 we do, unless little is left of a body that was coming: up to 32 MiB may be on their way, which
+  /// the next request would have to read first; and who has kept silent may be gone.
   void leave_connection();
   /// curl is done, and the easy handle is out of the multi handle.
   void end(CURLcode result);
@@ -123,7 +123,7 @@ class CurlExchange final : public Transfer {
   bool is_paused_ = false;
   bool was_refused_ = false;
   bool has_response_ = false;
-  bool may_be_long_ = true;  // the body
+  bool may_be_long_ = true;  // what is left of the body
   bool broke_before_response_ = false;
   Timer deadline_;
   // Since when how much of the body has come: begins anew with every 64 KiB, and when a pause ends.

@@ -193,15 +193,15 @@ Task<Error> RegistryClient::refusal(const Ask& ask, Answer& answer) {
   if (status == 401 || status == 403) co_return error(ask, Errc::denied, cause);
   if (status != 404 && status != 429) co_return error(ask, Errc::upstream_failed, cause);
   ErrorBody said;
-  if (ask.method != Method::head) {
+  int retry_after = retry_after_seconds(answer.head, loop_.clock().wall());
+  if (ask.method != Method::head && retry_after == 0) {
     Transfer& body = *answer.transfer;
     Result<std::string> text = co_await read_whole(body, kMaxErrorBody);
     if (text) said = ErrorBody::parse(*text);
   }
   if (status == 429) {
     Error limited = error(ask, Errc::upstream_rate_limited, cause);
-    limited.retry_after_seconds = retry_after_seconds(answer.head, loop_.clock().wall());
-    if (limited.retry_after_seconds == 0) limited.retry_after_seconds = said.retry_after_seconds();
+    limited.retry_after_seconds = retry_after > 0 ? retry_after : said.retry_after_seconds();
     co_return limited;
   }
   Errc unknown = Errc::manifest_unknown;

@@ -17,7 +17,6 @@ namespace {
 constexpr size_t kMaxEntries = 65'536;  // on each loop; what falls out is in the index
 constexpr Duration kLeaveAlone{5'000};
 constexpr Duration kLongestLeaveAlone{60'000};
-constexpr Duration kBetweenLooks{5'000};
 constexpr int kMaxTimesAsked = 3;  // when pushes are announced while the upstream is being asked
 
 // When the upstream has said that there is no such tag, or not for us, the index keeps it as checked at this
@@ -58,63 +57,6 @@ Task<Result<ResolvedTag>> Tags::resolve_here(TagRequest request) {
   Result<ResolvedTag> result = co_await done;
   if (result && !is_first && result->outcome == Outcome::miss) result->outcome = Outcome::collapsed;
   co_return std::move(result);
-}
-
-Task<Result<ResolvedTag>> Tags::look_again(TagRequest request, Digest refuted, Error cause) {
-  EventLoop& home = puller_.home_of_tag(request.repository, request.tag);
-  Tags& there = puller_.at(home).tags();
-  auto ask = [&there, request, refuted, cause] { return there.look_again_here(request, refuted, cause); };
-  co_return co_await call_on<Result<ResolvedTag>>(home, context_.loop, std::move(ask));
-}
-
-Task<Result<ResolvedTag>> Tags::look_again_here(TagRequest request, Digest refuted, Error cause) {
-  auto found = entries_.find(request.key());
-  if (found == entries_.end()) co_return fail(std::move(cause));
-  Entry& entry = found->second;  // stays while it is being checked
-  if (entry.is_checking) {
-    Completion<Result<ResolvedTag>> done;
-    entry.waiters.push_back(&done);
-    co_return co_await done;
-  }
-  if (entry.digest && *entry.digest != refuted) co_return resolved(entry, request.repository, Outcome::hit);
-  MonotonicTime now = context_.loop.clock().monotonic();
-  if (entry.looked_again_at && now < *entry.looked_again_at + kBetweenLooks) co_return fail(std::move(cause));
-  entry.looked_again_at = now;
-  entry.is_checking = true;
-  Result<ResolvedTag> result =
-      co_await ask_by_body(entry, std::move(request), std::move(refuted), std::move(cause));
-  answer_waiters(entry, result);
-  entry.is_checking = false;
-  co_return std::move(result);
-}
-
-Task<Result<ResolvedTag>> Tags::ask_by_body(Entry& entry, TagRequest request, Digest refuted, Error cause) {
-  const cache::Repository& repository = request.repository;
-  upstream::Registry* registry = context_.upstreams.find(repository.upstream);
-  if (registry == nullptr) co_return fail(std::move(cause));
-  uint64_t heard = entry.announcements;
-  Reference reference = request.tag;
-  Result<upstream::ManifestBody> body =
-      co_await registry->get_manifest(repository.name, std::move(reference), 0);
-  if (!body) co_return fail(std::move(body).error());
-  Digest digest = Digest::of(refuted.algorithm(), body->bytes);
-  if (digest == refuted) {
-    entry.refuted.reset();
-    co_return fail(std::move(cause));
-  }
-  bool is_known = entry.digest == digest;
-  if (!is_known)
-    context_.logger.warn("{}/{}:{} names {}, not {}, which cannot be had: {}", repository.upstream,
-                         repository.name, request.tag, digest.text(), refuted.text(), cause.message);
-  entry.digest = digest;
-  entry.refuted = refuted;
-  entry.checked_at = context_.loop.clock().monotonic();
-  if (entry.announcements == heard) remember(request, digest);
-  co_return resolved(entry, repository, is_known ? Outcome::revalidated : Outcome::miss);
-}
-
-ResolvedTag Tags::resolved(const Entry& entry, const cache::Repository& repository, Outcome outcome) const {
-  return {*entry.digest, outcome, Freshness(context_, repository, entry.checked_at).fresh_until()};
 }
 
 Task<Status> Tags::announce(TagRequest request) {
@@ -222,13 +164,6 @@ Task<Result<ResolvedTag>> Tags::ask(Entry& entry, TagRequest request) {
     if (!upstream::is_no_answer(error)) co_await note_refusal(entry, request, error);
     co_return stale_or_fail(entry, repository, error);
   }
-  if (entry.refuted && head->digest == entry.refuted) {
-    Digest refuted = *entry.refuted;
-    Error cause{Errc::upstream_failed, "the digest in its head is wrong"};
-    Result<ResolvedTag> told = co_await ask_by_body(entry, request, std::move(refuted), std::move(cause));
-    if (told) co_return std::move(told);
-    if (entry.refuted) co_return stale_or_fail(entry, repository, told.error());
-  }  // else the head is right again
   bool is_known = entry.digest == head->digest;
   if (may_be_stale && !is_known) {
     upstream::ManifestHead told = *head;
@@ -241,7 +176,8 @@ Task<Result<ResolvedTag>> Tags::ask(Entry& entry, TagRequest request) {
   absent_.forget(request.key());  // where an older answer may stand
   // One that was announced meanwhile stays old in the index.
   if (entry.announcements == heard) remember(request, *head->digest);
-  co_return resolved(entry, repository, is_known ? Outcome::revalidated : Outcome::miss);
+  co_return ResolvedTag{*entry.digest, is_known ? Outcome::revalidated : Outcome::miss,
+                        Freshness(context_, repository, entry.checked_at).fresh_until()};
 }
 
 // A tag moves when its new manifest is here, so that what was there can be given while the upstream does not
@@ -327,7 +263,7 @@ Result<ResolvedTag> Tags::stale_or_fail(Entry& entry, const cache::Repository& r
   entry.leave_alone_until = now + wait;
   entry.stale_as = stale_by(error);
   context_.logger.warn("serving {}/{} stale: {}", repository.upstream, repository.name, error.message);
-  return resolved(entry, repository, entry.stale_as);
+  return ResolvedTag{*entry.digest, entry.stale_as, freshness.fresh_until()};
 }
 
 void Tags::remember(const TagRequest& request, const Digest& digest) {

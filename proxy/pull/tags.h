@@ -32,7 +32,7 @@ struct ResolvedTag {
 };
 
 /// From tag to digest. A tag is answered from memory or the index within `tag_ttl` of its last check; then by
-/// a HEAD upstream, which costs nothing of a rate limit. When the upstream cannot be asked
+/// a HEAD upstream, which costs nothing of a rate limit; never by a GET. When the upstream cannot be asked
 /// (down, slow, limiting), or does not give the manifest that a tag has moved to, the old digest is given for
 /// `stale_ttl`, marked stale (P8), and the upstream is left alone for some seconds; for
 /// `stale_while_revalidate` it is given while the upstream is asked. A true 404 or a refusal is passed on,
@@ -47,12 +47,6 @@ class Tags {
   Task<Result<ResolvedTag>> resolve(TagRequest request);
   /// The tag's home loop.
   Task<Result<ResolvedTag>> resolve_here(TagRequest request);
-  /// The digest that it was said to name cannot be had, because of `cause`: asked for once more, by GET,
-  /// whose body tells what its head may not (a registry whose Docker-Content-Digest is wrong; a tag that
-  /// moved within its time, from a manifest that is gone). Once in a few seconds; else, and when nothing
-  /// better is found, `cause` is the error. Any loop.
-  Task<Result<ResolvedTag>> look_again(TagRequest request, Digest refuted, Error cause);
-  Task<Result<ResolvedTag>> look_again_here(TagRequest request, Digest refuted, Error cause);
   /// It has been pushed, somebody says: the upstream is asked before it is given again, also when it has just
   /// been asked, and also after a crash. Any loop. Errors: the index's.
   Task<Status> announce(TagRequest request);
@@ -65,17 +59,13 @@ class Tags {
     MonotonicTime leave_alone_until;    // the upstream has just failed
     Outcome stale_as = Outcome::stale;  // and that is why
     bool is_checking = false;
-    std::optional<MonotonicTime> looked_again_at;
-    std::optional<Digest> refuted;  // what a head says of it, and what is not so: its body is asked for
-    uint64_t announcements = 0;     // of pushes
-    uint64_t heeded = 0;            // so many of them were made before it was last asked for
+    uint64_t announcements = 0;  // of pushes
+    uint64_t heeded = 0;         // so many of them were made before it was last asked for
     bool is_announced() const { return announcements != heeded; }
     std::vector<Completion<Result<ResolvedTag>>*> waiters;
   };
 
   Task<void> check(TagRequest request);
-  Task<Result<ResolvedTag>> ask_by_body(Entry& entry, TagRequest request, Digest refuted, Error cause);
-  ResolvedTag resolved(const Entry& entry, const cache::Repository& repository, Outcome outcome) const;
   static void answer_waiters(Entry& entry, const Result<ResolvedTag>& result);
   Task<Result<ResolvedTag>> ask(Entry& entry, TagRequest request);
   Task<void> note_refusal(Entry& entry, TagRequest request, Error error);

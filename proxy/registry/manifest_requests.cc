@@ -12,64 +12,40 @@ std::shared_ptr<const std::string> bytes_of(const std::shared_ptr<const pull::Ma
   return {manifest, &manifest->bytes};
 }
 
-pull::TagRequest tag_request(const http::Exchange& exchange, const pull::Addressing::Target& target,
-                             const std::string& tag) {
-  return {target.repository, tag, http::client_of(exchange.request().peer)};
-}
-
-// The tag may name something else: what it was said to name is not there. (Wrong bytes refute nothing: those of
-// the tag itself may be as wrong.)
-bool is_refuted(const Reference& reference, const Error& error) {
-  return std::holds_alternative<std::string>(reference) && error.code == Errc::manifest_unknown;
-}
-
 }  // namespace
 
 Task<void> ManifestRequests::answer(std::shared_ptr<http::Exchange> exchange, pull::Addressing::Target target,
                                     Reference reference) {
   MonotonicTime begun = exchange->loop().clock().monotonic();
   uint64_t epoch = hot_.epoch();
-  Result<Found> found = co_await find(*exchange, target, reference);
-  if (!found) {
-    send_error(*exchange, found.error());
+  Result<pull::ResolvedTag> resolved = co_await resolve(*exchange, target, reference);
+  if (!resolved) {
+    send_error(*exchange, resolved.error());
     co_return;
   }
-  bool was_hit = found->tag.outcome == pull::Outcome::hit && found->manifest.outcome == pull::Outcome::hit;
+  Result<pull::PulledManifest> pulled = co_await puller_.manifests().get(target.repository, resolved->digest);
+  if (!pulled) {
+    send_error(*exchange, pulled.error());
+    co_return;
+  }
+  bool was_hit = resolved->outcome == pull::Outcome::hit && pulled->outcome == pull::Outcome::hit;
   if (!was_hit) note_upstream(*exchange, begun);
   bool may_be_kept = std::holds_alternative<Digest>(reference) || epoch == hot_.epoch();
-  send(*exchange, target, reference, *found, may_be_kept);
-}
-
-Task<Result<ManifestRequests::Found>> ManifestRequests::find(const http::Exchange& exchange,
-                                                             const pull::Addressing::Target& target,
-                                                             const Reference& reference) {
-  Result<pull::ResolvedTag> resolved = co_await resolve(exchange, target, reference);
-  if (!resolved) co_return fail(std::move(resolved).error());
-  Result<pull::PulledManifest> pulled = co_await puller_.manifests().get(target.repository, resolved->digest);
-  if (pulled) co_return Found{std::move(*resolved), std::move(*pulled)};
-  if (!is_refuted(reference, pulled.error())) co_return fail(std::move(pulled).error());
-
-  pull::TagRequest request = tag_request(exchange, target, std::get<std::string>(reference));
-  Error cause = std::move(pulled).error();
-  Result<pull::ResolvedTag> other =
-      co_await puller_.tags().look_again(std::move(request), resolved->digest, std::move(cause));
-  if (!other) co_return fail(std::move(other).error());
-  Result<pull::PulledManifest> wanted = co_await puller_.manifests().get(target.repository, other->digest);
-  if (!wanted) co_return fail(std::move(wanted).error());
-  co_return Found{std::move(*other), std::move(*wanted)};
+  send(*exchange, target, reference, *resolved, *pulled, may_be_kept);
 }
 
 Task<Result<pull::ResolvedTag>> ManifestRequests::resolve(const http::Exchange& exchange,
                                                           const pull::Addressing::Target& target,
                                                           const Reference& reference) {
   if (const Digest* digest = std::get_if<Digest>(&reference)) co_return pull::ResolvedTag{.digest = *digest};
-  pull::TagRequest request = tag_request(exchange, target, std::get<std::string>(reference));
+  pull::TagRequest request{target.repository, std::get<std::string>(reference),
+                           http::client_of(exchange.request().peer)};
   co_return co_await puller_.tags().resolve(std::move(request));
 }
 
 void ManifestRequests::send(http::Exchange& exchange, const pull::Addressing::Target& target,
-                            const Reference& reference, const Found& found, bool may_be_kept) {
-  const auto& [resolved, pulled] = found;
+                            const Reference& reference, const pull::ResolvedTag& resolved,
+                            const pull::PulledManifest& pulled, bool may_be_kept) {
   const pull::Manifest& manifest = *pulled.manifest;
   // An answer is a hit when neither the tag nor the bytes had to be fetched for it.
   pull::Outcome outcome = pulled.outcome == pull::Outcome::hit ? resolved.outcome : pulled.outcome;

@@ -21,16 +21,10 @@ class ManifestRequests {
                     Reference reference);
 
  private:
-  struct Found {
-    pull::ResolvedTag tag;  // of a digest: itself
-    pull::PulledManifest manifest;
-  };
-  Task<Result<Found>> find(const http::Exchange& exchange, const pull::Addressing::Target& target,
-                           const Reference& reference);
   Task<Result<pull::ResolvedTag>> resolve(const http::Exchange& exchange,
                                           const pull::Addressing::Target& target, const Reference& reference);
   void send(http::Exchange& exchange, const pull::Addressing::Target& target, const Reference& reference,
-            const Found& found, bool may_be_kept);
+            const pull::ResolvedTag& resolved, const pull::PulledManifest& pulled, bool may_be_kept);
   void keep_hot(http::Exchange& exchange, const pull::Addressing::Target& target, const Reference& reference,
                 const pull::ResolvedTag& resolved, const std::shared_ptr<const pull::Manifest>& pulled);
 

@@ -18,6 +18,11 @@ Task<Result<FetchedImage>> ImageFetch::fetch(std::string tag) {
   pull::TagRequest request{repository_, std::move(tag), {}};
   Result<pull::ResolvedTag> resolved = co_await puller_.tags().resolve(std::move(request));
   if (!resolved) co_return fail(std::move(resolved).error());
+  // What it was before is no answer: this is about what it is now.
+  if (pull::is_stale(resolved->outcome))
+    co_return fail(
+        resolved->outcome == pull::Outcome::limited ? Errc::upstream_rate_limited : Errc::upstream_failed,
+        "the upstream does not say what the tag is now");
   seen_.insert(resolved->digest);
   manifests_.push_back(resolved->digest);
   while (!manifests_.empty() || !blobs_.empty()) {
@@ -34,10 +39,11 @@ Task<Result<FetchedImage>> ImageFetch::fetch(std::string tag) {
 }
 
 Task<Status> ImageFetch::take_manifest(Digest digest) {
+  if (++asked_manifests_ > kMaxManifests)
+    co_return fail(Errc::upstream_failed, "more than " + std::to_string(kMaxManifests) + " manifests");
   Result<pull::PulledManifest> pulled = co_await puller_.manifests().get(repository_, digest);
   if (!pulled) co_return skip_missing(pulled.error());
-  if (++image_.manifests > kMaxManifests)
-    co_return fail(Errc::upstream_failed, "more than " + std::to_string(kMaxManifests) + " manifests");
+  ++image_.manifests;
   if (was_fetched(pulled->outcome)) ++image_.fetched;
   auto read = [manifest = pulled->manifest]() -> Result<pull::ManifestDocument> {
     ENTREPOT_TRY_ASSIGN(std::string bytes, pull::read_bytes(*manifest));
@@ -49,7 +55,9 @@ Task<Status> ImageFetch::take_manifest(Digest digest) {
   if (!document) co_return fail(std::move(document).error());
   std::deque<Digest>& children = document->is_index ? manifests_ : blobs_;
   for (const cache::Descriptor& child : document->children)
-    if (seen_.insert(child.digest).second) children.push_back(child.digest);
+    if (seen_.size() <= kMaxParts && seen_.insert(child.digest).second) children.push_back(child.digest);
+  if (seen_.size() > kMaxParts)
+    co_return fail(Errc::upstream_failed, "more than " + std::to_string(kMaxParts) + " manifests and blobs");
   co_return Status();
 }
 

@@ -26,12 +26,14 @@ class ImageFetch {
  public:
   /// An index of indexes could go on for ever.
   static constexpr size_t kMaxManifests = 1000;
+  static constexpr size_t kMaxParts = 20'000;  // manifests and blobs, those that are missing as well
 
   ImageFetch(pull::Puller& puller, cache::Repository repository)
       : puller_(puller), repository_(std::move(repository)) {}
 
-  /// Errors: of the pull path, for whatever cannot be had but is not missing; upstream_failed for too many
-  /// manifests; disk_full for a blob that the cache can't hold.
+  /// Errors: of the pull path, for a tag that could not be asked for and whatever cannot be had but is not
+  /// missing; upstream_failed for too many manifests or parts; disk_full for a blob that the cache can't
+  /// hold.
   Task<Result<FetchedImage>> fetch(std::string tag);
 
  private:
@@ -42,6 +44,7 @@ class ImageFetch {
   pull::Puller& puller_;
   const cache::Repository repository_;
   FetchedImage image_;
+  size_t asked_manifests_ = 0;
   std::deque<Digest> manifests_;  // still to be fetched
   std::deque<Digest> blobs_;
   std::set<Digest> seen_;

@@ -59,11 +59,10 @@ class ScriptedTest(RegistryCase):
     def test_many_at_once(self):
         indexes = [self.make_index(number) for number in range(60)]
         proxy = self.start_it()
-        proxy.client().get(self.manifest)
         gets = [lambda digest=index.digest: proxy.client().get(f"{self.path}/manifests/{digest}") for index in indexes]
         self.assertEqual([reply.digest for reply in at_once(gets)], [index.digest for index in indexes])
         self.assertEqual({seen.version for seen in self.upstream.seen()}, {"HTTP/2"})
-        self.assertEqual(self.upstream.connections, 1)
+        self.assertLess(self.upstream.connections, len(indexes), "most have one that is there")
 
     def test_a_stream_that_is_always_cut_is_no_answer(self):
         proxy = self.start_it()
@@ -94,9 +93,34 @@ class ScriptedTest(RegistryCase):
         self.assertEqual(proxy.client().get(self.manifest).status, 502)
 
     def test_silence(self):
+        """Who has kept silent may be gone: the next request has another connection."""
         proxy = self.start_it(header_timeout="1s")
         self.upstream.on("GET", self.hut.root.digest, quirks.silence())
         self.assertEqual(proxy.client().get(self.manifest).status, 504)
+        self.upstream.behave()
+        silent = {seen.connection for seen in self.upstream.seen()}
+        self.upstream.forget()
+        self.assertEqual(proxy.client().get(self.manifest).digest, self.hut.root.digest)
+        self.assertEqual({seen.connection for seen in self.upstream.seen()} & silent, set())
+
+    def test_a_blob_that_is_under_way_keeps_its_connection_to_itself(self):
+        """Nothing is asked on a connection of HTTP/1.1 in the middle of a body, also when the host speaks HTTP/2."""
+        proxy, blob, gate = self.start_it(), self.content.make(1 << 20), self.make_gate()
+        self.upstream.on("GET", blob.digest, quirks.stall(300_000, gate))
+        indexes = [self.make_index(number) for number in range(8)]
+
+        def ask_and_open():
+            wait.until(lambda: self.upstream.seen("GET", blob.digest), "the blob to be under way")
+            for number, index in enumerate(indexes):
+                if number == 4:  # the connection of HTTP/2 goes, and the next one is younger than the blob's
+                    self.upstream.on("GET", index.digest, quirks.hang_up(), times=1)
+                self.assertEqual(proxy.client().get(f"{self.path}/manifests/{index.digest}").digest, index.digest)
+            gate.set()
+        reply, _ = at_once([lambda: proxy.client().get(f"{self.path}/blobs/{blob.digest}"), ask_and_open])
+        self.assertEqual(reply.digest, blob.digest)
+        [taken] = {seen.connection for seen in self.upstream.seen("GET", blob.digest)}
+        self.assertEqual([seen.path for seen in self.upstream.seen() if seen.connection == taken], [f"/v2/team/hut/blobs/{blob.digest}"])
+        self.assertEqual({seen.version for seen in self.upstream.seen("GET", "/manifests/")}, {"HTTP/2"})
 
     def test_a_manifest_of_3_mib(self):
         index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": {"x": "x" * 3 * 1024 * 1024}}

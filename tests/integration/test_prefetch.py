@@ -110,6 +110,24 @@ class PrefetchTest(HookCase):
         self.assertEqual(self.count("failed"), 2)
         self.assertEqual(self.proxy.log().count("could not be prefetched"), 2)
 
+    def test_a_tag_that_cannot_be_asked_for_is_not_done(self):
+        """What it was before is here, and is not what was pushed."""
+        self.start_it()
+        self.pull_everything(self.proxy.client(), REPOSITORY, self.hut)
+        self.upstream.on("HEAD", "/manifests/", quirks.failing(503))
+        self.announce(self.hut.tag)
+        self.wait_for("failed")
+        self.assertEqual(self.count("done"), 0)
+
+    def test_an_index_of_more_than_an_image_has(self):
+        many = [{"mediaType": OCI_INDEX, "digest": digest_of(str(number).encode()), "size": 1} for number in range(1500)]
+        index = self.content.add(json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": many}).encode(), OCI_INDEX)
+        self.upstream.tag_digest(REPOSITORY, "many", index.digest)
+        self.start_it()
+        self.announce("many")
+        self.wait_for("failed")
+        self.assertLessEqual(len(self.upstream.seen("GET", "/manifests/")), 1000)
+
     def test_an_image_that_the_cache_cannot_hold(self):
         blob = self.content.make(24 << 20)
         config = self.content.add(b"{}")

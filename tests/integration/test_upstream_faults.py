@@ -156,19 +156,15 @@ class BodyTest(FaultCase):
                 self.fails(502, 504)
 
     def test_f50_another_digest_in_the_header(self):
-        """Of a GET it is not even read. Of a HEAD it is believed until what it names cannot be had: then the body wins."""
+        """Of a GET it is not even read. Of a HEAD it is all that there is: then the tag cannot be had, and nothing wrong is given."""
         other = ("Docker-Content-Digest", "sha256:" + "0" * 64)
         self.start()
         self.upstream.on("GET", self.repository, quirks.add_header(*other))
         self.is_not_felt()
         self.start()
         self.upstream.on("*", self.repository, quirks.add_header(*other))
-        for _ in range(5):
-            self.assertEqual(self.get("new").status, 200, "whenever it is asked for again")
-        self.upstream.tag_digest(self.repository, "new", self.index("another").digest)
-        self.assertEqual(self.get("new").status, 200, "and when it moves, which its head does not tell")
-        self.assertIn("which cannot be had", self.proxy.log())
-        self.is_not_felt()
+        self.assertGreaterEqual(self.get("new").status, 400)
+        self.expect_recovery()
 
     def test_f51_a_log_in_page(self):
         self.start()
