@@ -8,11 +8,11 @@ namespace entrepot::upstream {
 
 /// What a CredentialFetcher gave, and for how long.
 struct FetchedCredential {
-  Secret authorization;    // an Authorization header's value
-  Secret identity_token;   // or this (Credential)
-  Duration fresh_for{};    // refused within it, another would be refused too
-  Duration renew_after{};  // in the background
-  Duration life{};         // then it is of no use
+  Secret authorization = {};   // an Authorization header's value
+  Secret identity_token = {};  // or this (Credential)
+  Duration fresh_for{};        // refused within it, another would be refused too
+  Duration renew_after{};      // in the background
+  Duration life{};             // then it is of no use
 };
 
 /// Where a KeptCredential comes from, when that takes its time: a service, a program. A seam. On the errand's

@@ -14,12 +14,11 @@ namespace entrepot::upstream {
 /// What a docker config.json says of one registry: its credential, or the helper that has it
 /// (docker-credential-<name>).
 struct DockerConfigEntry {
-  std::string username;
-  Secret password;
-  Secret
-      identity_token;   // in place of the two above (`docker login` leaves one where the registry gives one)
-  std::string program;  // "ecr-login"; then all above are empty
-  std::string server;   // what the helper is asked for
+  std::string username = {};
+  Secret password = {};
+  Secret identity_token = {};  // in place of the two above (`docker login` leaves one where there is one)
+  std::string program = {};    // "ecr-login"; then all above are empty
+  std::string server = {};     // what the helper is asked for
 };
 
 /// The entry of the registry at `url` in the text of a config.json (docker/cli, cli/config/configfile): a

@@ -20,8 +20,8 @@ enum class Method { get, head, post };
 struct TransportRequest {
   Method method = Method::get;
   Url url;
-  std::string accept;                // value of Accept; "" = none
-  Secret authorization;              // value of Authorization; empty = none
+  std::string accept = {};           // value of Accept; "" = none
+  Secret authorization = {};         // value of Authorization; empty = none
   bool on_fresh_connection = false;  // never on a kept one
   TransferClass transfer_class = TransferClass::brief;
   ByteSpan span{};   // not the whole: asked for by Range
