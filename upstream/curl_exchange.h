@@ -28,9 +28,8 @@ class CurlDriver;
 ///     connecting  the request is about to be sent               connect_timeout, by curl; a second for each
 ///                                                               address that is followed by another
 ///     waiting     the head is there                             header_timeout: upstream_timeout
-///     body        curl is done                                  stall_timeout for each 64 KiB, unless
-///     paused:
-///                                                               upstream_timeout
+///     body        curl is done                                  stall_timeout for each 64 KiB, unless it is
+///                                                               paused: upstream_timeout
 ///     ended       —
 ///
 /// Any state goes to `ended` by fail(). Bytes that came before an error are read before the error is.
