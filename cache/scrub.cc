@@ -185,7 +185,9 @@ Result<std::vector<Scrub::Found>> Scrub::slice(std::string& from) const {
 
 bool Scrub::spend(uint64_t bytes) {
   auto cost = std::chrono::duration<double>(static_cast<double>(bytes) / static_cast<double>(rate_));
-  may_go_on_at_ += std::chrono::duration_cast<MonotonicTime::duration>(cost);
+  // Time that a slow disk has cost is not made up for.
+  may_go_on_at_ = std::max(may_go_on_at_, around_.clock.monotonic()) +
+                  std::chrono::duration_cast<MonotonicTime::duration>(cost);
   return sleep_until(may_go_on_at_);
 }
 

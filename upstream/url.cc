@@ -122,7 +122,10 @@ Result<Url> Url::from_handle(void* curl_url) {
 }
 
 std::string Url::encoded(std::span<const Parameter> parameters) {
+  size_t most = 0;
+  for (const auto& [name, value] : parameters) most += 3 * (name.size() + value.size()) + 2;
   std::string text;
+  text.reserve(most);  // one of them may be secret: no copy of it is left behind where the text has grown
   for (const auto& [name, value] : parameters) {
     if (!text.empty()) text += '&';
     append_encoded(text, name);
