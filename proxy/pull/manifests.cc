@@ -24,10 +24,15 @@ std::string key_of(const cache::Repository& repository, const Digest& digest) {
   return repository.upstream + '/' + repository.name + '@' + digest.text();
 }
 
+// A tag's bytes have the digest that they have.
 Result<std::shared_ptr<const Manifest>> check_manifest(const cache::Repository& repository,
-                                                       const Digest& digest, upstream::ManifestBody body) {
-  if (Digest::of(digest.algorithm(), body.bytes) != digest)
-    return fail(Errc::digest_mismatch, "the upstream's bytes are not manifest " + key_of(repository, digest));
+                                                       const Reference& reference,
+                                                       upstream::ManifestBody body) {
+  const Digest* wanted = std::get_if<Digest>(&reference);
+  Digest digest = Digest::of(wanted ? wanted->algorithm() : DigestAlgorithm::sha256, body.bytes);
+  if (wanted && digest != *wanted)
+    return fail(Errc::digest_mismatch,
+                "the upstream's bytes are not manifest " + key_of(repository, *wanted));
   ENTREPOT_TRY_ASSIGN(ManifestDocument document, read_manifest(body.bytes, body.media_type));
   return std::make_shared<const Manifest>(Manifest{.digest = digest,
                                                    .media_type = std::move(document.media_type),
@@ -73,6 +78,19 @@ Task<Result<PulledManifest>> Manifests::get(cache::Repository repository, Digest
   co_return co_await call_on<Result<PulledManifest>>(home, context_.loop, std::move(ask));
 }
 
+Task<Result<PulledManifest>> Manifests::get_by_tag(cache::Repository repository, std::string tag) {
+  Reference reference = std::move(tag);
+  Result<Fetched> fetched = co_await fetch(repository, std::move(reference));
+  if (!fetched) co_return fail(fetched.error());
+  const Digest& digest = fetched->manifest->digest;
+  EventLoop& home = puller_.home_of(digest);
+  Manifests& there = puller_.at(home).manifests();
+  auto keep = [&there, repository, manifest = fetched->manifest] {
+    return there.fetch_once(repository, manifest->digest, manifest);
+  };
+  co_return co_await call_on<Result<PulledManifest>>(home, context_.loop, std::move(keep));
+}
+
 Task<bool> Manifests::has(cache::Repository repository, Digest digest) {
   std::shared_ptr<const Manifest> found = co_await find(std::move(repository), std::move(digest));
   co_return found != nullptr;
@@ -96,14 +114,15 @@ Task<std::shared_ptr<const Manifest>> Manifests::find(cache::Repository reposito
                                                       .children = {}});
 }
 
-Task<Result<PulledManifest>> Manifests::fetch_once(cache::Repository repository, Digest digest) {
+Task<Result<PulledManifest>> Manifests::fetch_once(cache::Repository repository, Digest digest,
+                                                   std::shared_ptr<const Manifest> given) {
   Key key = key_of(repository, digest);
   auto [entry, is_new] = fetches_.try_emplace(key, Fetch{digest, nullptr, {}, {}});
   Fetch& running = entry->second;
   if (running.manifest) co_return PulledManifest{running.manifest, Outcome::hit};
   Completion<Result<PulledManifest>> done;
   running.waiters.push_back(&done);
-  if (is_new) context_.loop.spawn(run(key, repository, digest));
+  if (is_new) context_.loop.spawn(run(key, repository, digest, std::move(given)));
   Result<PulledManifest> result = co_await done;
   if (result && !is_new) result->outcome = Outcome::collapsed;
   co_return std::move(result);
@@ -114,7 +133,8 @@ bool Manifests::is_fetching(const Digest& digest) const {
                              [&digest](const auto& entry) { return entry.second.digest == digest; });
 }
 
-Task<void> Manifests::run(Key key, cache::Repository repository, Digest digest) {
+Task<void> Manifests::run(Key key, cache::Repository repository, Digest digest,
+                          std::shared_ptr<const Manifest> given) {
   // It may have been on its way into the index while the asker looked there: what is neither in our table nor
   // in the index now is nowhere.
   std::shared_ptr<const Manifest> found = co_await find(repository, digest);
@@ -123,13 +143,18 @@ Task<void> Manifests::run(Key key, cache::Repository repository, Digest digest) 
     fetches_.erase(key);
     co_return;
   }
-  Result<std::shared_ptr<const Manifest>> fetched = co_await fetch(repository, digest);
-  if (!fetched) {
-    tell(key, fail(fetched.error()));
-    fetches_.erase(key);
-    co_return;
+  std::shared_ptr<const Manifest> manifest = std::move(given);
+  if (!manifest) {
+    Reference reference = digest;
+    Result<Fetched> fetched = co_await fetch(repository, std::move(reference));
+    if (!fetched) {
+      tell(key, fail(fetched.error()));
+      fetches_.erase(key);
+      co_return;
+    }
+    manifest = std::move(fetched->manifest);
+    fetches_.at(key).room = std::move(fetched->room);
   }
-  std::shared_ptr<const Manifest> manifest = std::move(*fetched);
   bool is_large = manifest->size > cache::kLargeManifest;
   co_await expect_children(manifest, repository, true);
   if (!is_large) {
@@ -149,12 +174,12 @@ Task<void> Manifests::run(Key key, cache::Repository repository, Digest digest) 
   fetches_.erase(key);
 }
 
-Task<Result<std::shared_ptr<const Manifest>>> Manifests::fetch(cache::Repository repository, Digest digest) {
+Task<Result<Manifests::Fetched>> Manifests::fetch(cache::Repository repository, Reference reference) {
   upstream::Registry* registry = context_.upstreams.find(repository.upstream);
   if (registry == nullptr) co_return fail(Errc::name_unknown, "no such upstream: " + repository.upstream);
   RetryBudget budget;
   while (true) {
-    Result<std::shared_ptr<const Manifest>> fetched = co_await ask_origins(*registry, repository, digest);
+    Result<Fetched> fetched = co_await ask_origins(*registry, repository, reference);
     if (fetched || !upstream::is_no_answer(fetched.error())) co_return std::move(fetched);
     std::optional<Duration> wait = budget.after(fetched.error(), false);
     if (!wait) co_return std::move(fetched);
@@ -164,28 +189,23 @@ Task<Result<std::shared_ptr<const Manifest>>> Manifests::fetch(cache::Repository
 
 // Each origin once, until one has the right bytes. The url's "no" is final; a mirror's is not believed, and
 // when nobody has it the error is the url's.
-Task<Result<std::shared_ptr<const Manifest>>> Manifests::ask_origins(upstream::Registry& registry,
-                                                                     cache::Repository repository,
-                                                                     Digest digest) {
-  Result<std::shared_ptr<const Manifest>> first = co_await fetch_from(registry, 0, repository, digest);
+Task<Result<Manifests::Fetched>> Manifests::ask_origins(upstream::Registry& registry,
+                                                        cache::Repository repository, Reference reference) {
+  Result<Fetched> first = co_await fetch_from(registry, 0, repository, reference);
   for (size_t origin = 1; !first && origin < registry.origins(); ++origin) {
     const Error& error = first.error();
     if (error.code != Errc::digest_mismatch && !upstream::is_no_answer(error)) break;
-    Result<std::shared_ptr<const Manifest>> other = co_await fetch_from(registry, origin, repository, digest);
+    Result<Fetched> other = co_await fetch_from(registry, origin, repository, reference);
     if (other) co_return std::move(other);
     context_.logger.info("a mirror of {} has not helped: {}", repository.upstream, other.error().message);
   }
   co_return std::move(first);
 }
 
-Task<Result<std::shared_ptr<const Manifest>>> Manifests::fetch_from(upstream::Registry& registry,
-                                                                    size_t origin,
-                                                                    cache::Repository repository,
-                                                                    Digest digest) {
-  Reference reference = digest;
+Task<Result<Manifests::Fetched>> Manifests::fetch_from(upstream::Registry& registry, size_t origin,
+                                                       cache::Repository repository, Reference reference) {
   std::string name = repository.name;
-  Result<upstream::ManifestBody> body =
-      co_await registry.get_manifest(std::move(name), std::move(reference), origin);
+  Result<upstream::ManifestBody> body = co_await registry.get_manifest(std::move(name), reference, origin);
   if (!body) co_return fail(body.error());
   Slots::Slot room = std::move(body->room);
   Slots::Slot turn;
@@ -195,14 +215,15 @@ Task<Result<std::shared_ptr<const Manifest>>> Manifests::fetch_from(upstream::Re
     if (!turn) co_return fail(Errc::overloaded, "too many large manifests at once");
   }
   // Up to 4 MiB to hash and to parse: not on the loop.
-  auto check = [repository, digest, body = std::move(*body)]() mutable {
-    return check_manifest(repository, digest, std::move(body));
+  auto check = [repository, reference, body = std::move(*body)]() mutable {
+    return check_manifest(repository, reference, std::move(body));
   };
   Result<std::shared_ptr<const Manifest>> checked =
       co_await run_on_disk(context_.look_ups, context_.loop, "check manifest", std::move(check));
-  // Kept for a right one alone: who waits for another origin's answer must not keep others waiting.
-  if (checked) fetches_.at(key_of(repository, digest)).room = std::move(room);
-  co_return std::move(checked);
+  // The room is kept for a right one alone: who waits for another origin's answer must not keep others
+  // waiting.
+  if (!checked) co_return fail(checked.error());
+  co_return Fetched{std::move(*checked), std::move(room)};
 }
 
 // A client asks for the blobs as soon as it has the manifest: their home loops learn now what the index will

@@ -43,10 +43,14 @@ class Manifests {
 
   /// Any request's loop.
   Task<Result<PulledManifest>> get(cache::Repository repository, Digest digest);
+  /// What the upstream gives for a tag now, whatever it says of its digest: that is computed. Costs a GET
+  /// each time. Any request's loop.
+  Task<Result<PulledManifest>> get_by_tag(cache::Repository repository, std::string tag);
   /// In the cache, and the repository's. Any request's loop.
   Task<bool> has(cache::Repository repository, Digest digest);
-  /// The digest's home loop.
-  Task<Result<PulledManifest>> fetch_once(cache::Repository repository, Digest digest);
+  /// The digest's home loop. One that is `given` has just been fetched, and is only stored.
+  Task<Result<PulledManifest>> fetch_once(cache::Repository repository, Digest digest,
+                                          std::shared_ptr<const Manifest> given = nullptr);
   bool is_fetching(const Digest& digest) const;
 
  private:
@@ -58,13 +62,18 @@ class Manifests {
   };
   using Key = std::string;
 
-  Task<void> run(Key key, cache::Repository repository, Digest digest);
+  struct Fetched {
+    std::shared_ptr<const Manifest> manifest;
+    Slots::Slot room;  // of a large one
+  };
+
+  Task<void> run(Key key, cache::Repository repository, Digest digest, std::shared_ptr<const Manifest> given);
   Task<std::shared_ptr<const Manifest>> find(cache::Repository repository, Digest digest);
-  Task<Result<std::shared_ptr<const Manifest>>> fetch(cache::Repository repository, Digest digest);
-  Task<Result<std::shared_ptr<const Manifest>>> ask_origins(upstream::Registry& registry,
-                                                            cache::Repository repository, Digest digest);
-  Task<Result<std::shared_ptr<const Manifest>>> fetch_from(upstream::Registry& registry, size_t origin,
-                                                           cache::Repository repository, Digest digest);
+  Task<Result<Fetched>> fetch(cache::Repository repository, Reference reference);
+  Task<Result<Fetched>> ask_origins(upstream::Registry& registry, cache::Repository repository,
+                                    Reference reference);
+  Task<Result<Fetched>> fetch_from(upstream::Registry& registry, size_t origin, cache::Repository repository,
+                                   Reference reference);
   Task<Status> store(cache::Repository repository, std::shared_ptr<const Manifest> manifest);
   Task<Result<cache::Commit>> place(cache::Repository repository, std::shared_ptr<const Manifest> manifest);
   void tell(Key key, Result<PulledManifest> result);

@@ -23,6 +23,19 @@ constexpr int kMaxTimesAsked = 3;  // when pushes are announced while the upstre
 // time.
 constexpr WallTime kGone{};
 
+// The upstream has said no, of the tag or of its manifest.
+bool is_refusal(const Error& error) {
+  switch (error.code) {
+    case Errc::name_unknown:
+    case Errc::manifest_unknown:
+    case Errc::manifest_invalid:
+    case Errc::denied:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 Task<Result<ResolvedTag>> Tags::resolve(TagRequest request) {
@@ -159,46 +172,61 @@ Task<Result<ResolvedTag>> Tags::ask(Entry& entry, TagRequest request) {
   if (head && !head->digest)
     head = fail(Errc::upstream_failed,
                 "the upstream does not tell the digest of " + repository.name + ":" + request.tag);
-  if (!head) {
-    Error error = head.error();
-    if (!upstream::is_no_answer(error)) co_await note_refusal(entry, request, error);
+  bool has_brought_manifest = false;
+  Result<Digest> digest = head ? Result<Digest>(*head->digest) : fail(head.error());
+  if (head && entry.digest != head->digest) {
+    upstream::ManifestHead told = *head;
+    Result<PulledManifest> pulled = co_await pull(entry, request, std::move(told));
+    digest = pulled ? Result<Digest>(pulled->manifest->digest) : fail(pulled.error());
+    has_brought_manifest = pulled && pulled->outcome != Outcome::hit;
+  }
+  if (!digest) {
+    Error error = digest.error();
+    if (is_refusal(error)) co_await note_refusal(entry, request, error);
     co_return stale_or_fail(entry, repository, error);
   }
-  bool is_known = entry.digest == head->digest;
-  if (may_be_stale && !is_known) {
-    upstream::ManifestHead told = *head;
-    Status may_move = co_await prepare_to_move(entry, repository, std::move(told));
-    if (!may_move) co_return stale_or_fail(entry, repository, may_move.error());
-  }
-  entry.digest = head->digest;
+  bool is_known = entry.digest == *digest;
+  entry.digest = *digest;
   entry.checked_at = context_.loop.clock().monotonic();
   entry.leave_alone_until = {};
   absent_.forget(request.key());  // where an older answer may stand
   // One that was announced meanwhile stays old in the index.
-  if (entry.announcements == heard) remember(request, *head->digest);
+  if (entry.announcements == heard) remember(request, *digest);
   co_return ResolvedTag{*entry.digest, is_known ? Outcome::revalidated : Outcome::miss,
-                        Freshness(context_, repository, entry.checked_at).fresh_until()};
+                        Freshness(context_, repository, entry.checked_at).fresh_until(), false,
+                        has_brought_manifest};
 }
 
 // A tag moves when its new manifest is here, so that what was there can be given while the upstream does not
 // give the new one. When few pulls are left they are for what is not cached at all, as long as the old
 // manifest may be given.
-Task<Status> Tags::prepare_to_move(const Entry& entry, cache::Repository repository,
-                                   upstream::ManifestHead head) {
+//
+// Where a HEAD names a manifest that the upstream does not have, its header is wrong, or has run ahead of
+// what is there: then the tag is what a GET of it gives. Not where the manifest's bytes are wrong: so may be
+// the tag's.
+Task<Result<PulledManifest>> Tags::pull(Entry& entry, TagRequest request, upstream::ManifestHead head) {
+  const cache::Repository& repository = request.repository;
+  Digest told = *head.digest;
   Freshness freshness(context_, repository, entry.checked_at);
-  bool may_wait = freshness.may_be_given_on_error(context_.loop.clock().monotonic());
+  bool may_wait = entry.digest && freshness.may_be_given_on_error(context_.loop.clock().monotonic());
   if (head.is_limit_nearly_used_up && may_wait) {
-    Digest digest = *head.digest;
-    bool is_here = co_await puller_.manifests().has(repository, std::move(digest));
+    bool is_here = co_await puller_.manifests().has(repository, told);
     if (!is_here)
       co_return fail(Errc::upstream_rate_limited,
                      "a tag has moved, and few pulls are left for what it names");
   }
-  Result<PulledManifest> manifest = co_await puller_.manifests().get(std::move(repository), *head.digest);
-  bool is_given = manifest || !(upstream::is_no_answer(manifest.error()) ||
-                                manifest.error().code == Errc::digest_mismatch);
-  if (!is_given) co_return fail(manifest.error());
-  co_return Status();
+  if (entry.refuted != told) {
+    Result<PulledManifest> manifest = co_await puller_.manifests().get(repository, told);
+    if (manifest || manifest.error().code != Errc::manifest_unknown) co_return std::move(manifest);
+    entry.refuted = told;
+    context_.logger.warn(
+        "{}/{}:{} is {} by the upstream's header, and there is no such manifest: asking for the tag itself",
+        repository.upstream, repository.name, request.tag, told.text());
+  }
+  std::string tag = request.tag;
+  Result<PulledManifest> manifest = co_await puller_.manifests().get_by_tag(repository, std::move(tag));
+  if (manifest && manifest->manifest->digest == told) entry.refuted.reset();
+  co_return std::move(manifest);
 }
 
 // Where there is no old answer to give, a passing fault is worth another try.

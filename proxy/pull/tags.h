@@ -8,6 +8,7 @@
 #include "base/task/completion.h"
 #include "proxy/pull/absent_tags.h"
 #include "proxy/pull/context.h"
+#include "proxy/pull/manifests.h"
 
 namespace entrepot::pull {
 
@@ -29,14 +30,16 @@ struct ResolvedTag {
   MonotonicTime fresh_until = MonotonicTime::max();
   /// The upstream is being asked meanwhile.
   bool is_to_be_checked = false;
+  /// Its manifest was fetched for this answer, and is a hit for whoever asks for it now.
+  bool has_brought_manifest = false;
 };
 
 /// From tag to digest. A tag is answered from memory or the index within `tag_ttl` of its last check; then by
-/// a HEAD upstream, which costs nothing of a rate limit; never by a GET. When the upstream cannot be asked
-/// (down, slow, limiting), or does not give the manifest that a tag has moved to, the old digest is given for
-/// `stale_ttl`, marked stale (P8), and the upstream is left alone for some seconds; for
-/// `stale_while_revalidate` it is given while the upstream is asked. A true 404 or a refusal is passed on,
-/// and a true 404 kept for `negative_ttl`.
+/// a HEAD upstream, which costs nothing of a rate limit; by a GET only where the HEAD named a manifest that
+/// is not there. When the upstream cannot be asked (down, slow, limiting), or does not give the manifest that
+/// a tag has moved to, the old digest is given for `stale_ttl`, marked stale (P8), and the upstream is left
+/// alone for some seconds; for `stale_while_revalidate` it is given while the upstream is asked. A true 404
+/// or a refusal is passed on, and a true 404 kept for `negative_ttl`.
 ///
 /// Each tag has a home loop; there one check runs, however many ask.
 class Tags {
@@ -58,6 +61,7 @@ class Tags {
     MonotonicTime checked_at;
     MonotonicTime leave_alone_until;    // the upstream has just failed
     Outcome stale_as = Outcome::stale;  // and that is why
+    std::optional<Digest> refuted;      // a HEAD named it, and there is no such manifest
     bool is_checking = false;
     uint64_t announcements = 0;  // of pushes
     uint64_t heeded = 0;         // so many of them were made before it was last asked for
@@ -71,7 +75,7 @@ class Tags {
   Task<void> note_refusal(Entry& entry, TagRequest request, Error error);
   Task<Result<upstream::ManifestHead>> ask_head(upstream::Registry& registry, std::string name,
                                                 std::string tag, bool may_be_stale);
-  Task<Status> prepare_to_move(const Entry& entry, cache::Repository repository, upstream::ManifestHead head);
+  Task<Result<PulledManifest>> pull(Entry& entry, TagRequest request, upstream::ManifestHead head);
   Task<void> recall(Entry& entry, TagRequest request);
   std::optional<ResolvedTag> answer_from(const Entry& entry, const cache::Repository& repository) const;
   Result<ResolvedTag> stale_or_fail(Entry& entry, const cache::Repository& repository, const Error& error);

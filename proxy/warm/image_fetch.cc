@@ -23,6 +23,7 @@ Task<Result<FetchedImage>> ImageFetch::fetch(std::string tag) {
     co_return fail(
         resolved->outcome == pull::Outcome::limited ? Errc::upstream_rate_limited : Errc::upstream_failed,
         "the upstream does not say what the tag is now");
+  if (resolved->has_brought_manifest) ++image_.fetched;
   seen_.insert(resolved->digest);
   manifests_.push_back(resolved->digest);
   while (!manifests_.empty() || !blobs_.empty()) {

@@ -156,15 +156,57 @@ class BodyTest(FaultCase):
                 self.fails(502, 504)
 
     def test_f50_another_digest_in_the_header(self):
-        """Of a GET it is not even read. Of a HEAD it is all that there is: then the tag cannot be had, and nothing wrong is given."""
-        other = ("Docker-Content-Digest", "sha256:" + "0" * 64)
+        """The body wins. Of a GET the header is not even read; what a HEAD names and is not there is no answer to what the tag is."""
+        nowhere = ("Docker-Content-Digest", "sha256:" + "0" * 64)
         self.start()
-        self.upstream.on("GET", self.repository, quirks.add_header(*other))
+        self.upstream.on("GET", self.repository, quirks.add_header(*nowhere))
         self.is_not_felt()
         self.start()
-        self.upstream.on("*", self.repository, quirks.add_header(*other))
-        self.assertGreaterEqual(self.get("new").status, 400)
+        self.upstream.on("*", self.repository, quirks.add_header(*nowhere))
+        self.assertIn("fwd=", self.get("new").cache_status)
+        self.assertIn("detail=revalidated", self.get("new").cache_status)
+        self.upstream.tag_digest(self.repository, "new", self.index("a second").digest)
+        self.assertIn("fwd=", self.get("new").cache_status)
+        self.assertEqual(self.asked_for(nowhere[1]), 1, "it is known that this one is not there")
+        self.assertEqual(self.asked_for("manifests/new"), 3)
+        self.assertIn("there is no such manifest", self.proxy.log())
+        self.is_not_felt()
+
+    def asked_for(self, what: str) -> int:
+        return len(self.upstream.seen("GET", what))
+
+    def test_f50_the_header_is_mended_and_wrong_in_another_way(self):
+        self.start()
+        for digit in "012":
+            self.upstream.behave()
+            self.assertTrue(self.is_right(self.get("cached")))
+            self.upstream.on("*", self.repository, quirks.add_header("Docker-Content-Digest", "sha256:" + digit * 64))
+            self.assertTrue(self.is_right(self.get("cached")))
         self.expect_recovery()
+
+    def test_f50_a_tag_that_is_gone_behind_a_wrong_header(self):
+        self.start()
+        self.upstream.on("HEAD", self.repository, quirks.add_header("Docker-Content-Digest", "sha256:" + "0" * 64))
+        self.upstream.on("GET", f"{self.repository}/manifests/cached", quirks.failing(404, "MANIFEST_UNKNOWN"))
+        self.assertEqual(self.get("cached").status, 404)
+        self.upstream.behave()
+        self.upstream.on("HEAD", self.repository, quirks.add_header("Docker-Content-Digest", "sha256:" + "0" * 64))
+        self.upstream.on("GET", f"{self.repository}/manifests/new", quirks.failing(503))
+        self.assertIn(self.get("new").status, (502, 503))
+        self.expect_other()
+        self.expect_recovery()
+
+    def test_f50_a_header_that_is_ahead_of_what_is_there(self):
+        """As where a push has reached one half of a registry: the old one until the new one can be had, and then the new one."""
+        self.start()
+        old, new = self.upstream._tags[(self.repository, "cached")], self.index("the next").digest
+        self.upstream.on("HEAD", f"{self.repository}/manifests/cached", quirks.add_header("Docker-Content-Digest", new))
+        self.upstream.on("GET", new, quirks.failing(404, "MANIFEST_UNKNOWN"))
+        self.assertEqual(self.get("cached").digest, old)
+        self.upstream.behave()
+        self.upstream.tag_digest(self.repository, "cached", new)
+        self.assertEqual(self.get("cached").digest, new)
+        self.proxy.stop()
 
     def test_f51_a_log_in_page(self):
         self.start()
