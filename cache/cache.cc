@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <future>
 #include <system_error>
 
 #include "cache/blob_files.h"
@@ -13,6 +14,7 @@
 #include "cache/inbox.h"
 #include "cache/index.h"
 #include "cache/index_writer.h"
+#include "cache/inventory.h"
 #include "cache/ledger.h"
 #include "cache/lock_file.h"
 #include "cache/overhead.h"
@@ -125,7 +127,8 @@ Status Cache::State::open_index() {
 Status Cache::State::start(Metrics& metrics) {
   ENTREPOT_TRY(open_files());
   ENTREPOT_TRY(open_index());
-  ENTREPOT_TRY_ASSIGN(struct timespec last_start, begin_run(lock.get()));
+  ENTREPOT_TRY_ASSIGN(struct timespec last_start,
+                      options.is_run ? begin_run(lock.get()) : last_run(lock.get()));
   ENTREPOT_TRY_ASSIGN(std::vector<LeftoverPart> leftovers,
                       recover(*index, *blobs, *parts, *log, last_start, logger));
   StateRow state;
@@ -316,6 +319,15 @@ void Cache::touch(const Digest& digest) { state_->inbox->touch(digest); }
 
 void Cache::set_evict_listener(std::move_only_function<void(const Digest&)> forget) {
   state_->inbox->post(ListenerMessage{std::move(forget)});
+}
+
+Inventory Cache::inventory() const { return Inventory(*state_->index); }
+
+Status Cache::commit_and_wait(Commit commit) {
+  auto promise = std::make_shared<std::promise<Status>>();
+  std::future<Status> outcome = promise->get_future();
+  this->commit(std::move(commit), [promise](Status status) { promise->set_value(std::move(status)); });
+  return outcome.get();
 }
 
 uint64_t Cache::used() const { return state_->ledger->used(); }

@@ -13,11 +13,13 @@
 #include "base/metrics.h"
 #include "base/result.h"
 #include "base/shared_fd.h"
+#include "cache/images.h"
 
 // What the rest of the house sees of the cache. docs/cache-format.md describes what is on disk.
 
 namespace entrepot::cache {
 
+class Inventory;
 class Part;
 
 struct Options {
@@ -26,13 +28,7 @@ struct Options {
   uint64_t min_free = 0;    // bytes of the file system that stay free
   bool offline = false;     // nothing is evicted
   uint64_t scrub_rate = 0;  // bytes a second that are hashed again; 0 = none
-};
-
-/// One repository of one upstream. All that is kept is keyed by these two, never by a URL.
-struct Repository {
-  std::string upstream;  // its configured `name`
-  std::string name;      // with `library/` already added
-  bool operator==(const Repository&) const = default;
+  bool is_run = true;       // false: opened to be looked after, which says nothing of which parts are of use
 };
 
 /// What a manifest says of something it refers to (image-spec descriptor.md).
@@ -86,12 +82,29 @@ struct Commit {
     uint64_t size = 0;
     std::string manifest_media_type;  // empty = not a manifest
     std::vector<Digest> children;     // of a manifest
+    std::optional<Digest> subject = {};
+  };
+  struct ImagePin {  // that of a manifest, with which others are pinned or not
+    Digest manifest;
+    bool is_pinned = false;
+    WallTime at = {};
+  };
+  struct Removal {  // the repository holds it no more; what nobody holds goes, unless it is pinned
+    Repository repository;
+    Digest digest;
+  };
+  struct TagRemoval {
+    Repository repository;
+    std::string tag;
   };
   std::vector<Blob> blobs;
   std::vector<Link> links;
   std::vector<Tag> tags;
   std::vector<Digest> pins;  // committed blobs, or blobs of this commit, that are never evicted from now on
   std::vector<Digest> unpins;
+  std::vector<ImagePin> image_pins = {};
+  std::vector<Removal> removals = {};
+  std::vector<TagRemoval> tag_removals = {};
 };
 
 /// The disk cache: blobs and manifests by digest, tags and links by repository, the budget. Made by main,
@@ -161,6 +174,13 @@ class Cache {
   /// Begins to hash all blobs again, at `scrub_rate`, until `stop`. What is damaged is dropped; then
   /// `damaged` is called, on the writer's thread. Once.
   void start_scrub(std::function<void(DamagedBlob)> damaged, Metrics& metrics);
+
+  // ---- managing ----
+
+  /// What is in it, by image.
+  Inventory inventory() const;
+  /// BLOCKING. `commit`, and waits until it is durable or has failed.
+  Status commit_and_wait(Commit commit);
 
   /// Bytes in use, as counted against max_size.
   uint64_t used() const;

@@ -65,7 +65,7 @@ Status add_manifest(RefsLog::Rewrite& log, std::string_view key, std::string_vie
   std::optional<ManifestRow> row = ManifestRow::decode(value, key);
   std::optional<Digest> digest = Digest::from_key(key);
   if (!row || !digest) return {};
-  return log.add(ManifestEntry{*digest, std::move(row->media_type), std::move(row->children)});
+  return log.add(ManifestEntry{*digest, std::move(row->media_type), std::move(row->children), row->subject});
 }
 
 Status add_pin(RefsLog::Rewrite& log, std::string_view key, std::string_view value) {
@@ -73,6 +73,16 @@ Status add_pin(RefsLog::Rewrite& log, std::string_view key, std::string_view val
   std::optional<Digest> digest = Digest::from_key(key);
   if (!row || !digest || row->pins == 0) return {};
   return log.add(PinEntry{*digest, true});
+}
+
+// Of `meta`: the pins of images, and those of blobs that are not here.
+Status add_kept_pin(RefsLog::Rewrite& log, std::string_view key, std::string_view value) {
+  std::optional<Digest> digest = key.empty() ? std::nullopt : Digest::from_key(key.substr(1));
+  if (!digest) return {};
+  if (key == lost_pin_key(*digest)) return log.add(PinEntry{*digest, true});
+  if (key != pin_key(*digest)) return {};
+  std::optional<PinRow> row = PinRow::decode(value, key);
+  return row ? log.add(Commit::ImagePin{*digest, true, from_milliseconds(row->pinned_at_ms)}) : Status();
 }
 
 }  // namespace
@@ -93,6 +103,9 @@ Status compact_refs_log(const Index& index, RefsLog& log) {
   }));
   ENTREPOT_TRY(for_each_row(txn, Table::blob, [&](std::string_view key, std::string_view value) {
     return add_pin(rewrite, key, value);
+  }));
+  ENTREPOT_TRY(for_each_row(txn, Table::meta, [&](std::string_view key, std::string_view value) {
+    return add_kept_pin(rewrite, key, value);
   }));
   return rewrite.finish();
 }

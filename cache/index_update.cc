@@ -58,13 +58,15 @@ Status IndexUpdate::remove_row(const Digest& digest, const BlobRow& row) {
 Status IndexUpdate::put_blob(const Digest& digest, uint64_t size, uint64_t disk_bytes) {
   ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> old, view().blob(digest));
   if (old) ENTREPOT_TRY(remove_row(digest, *old));
+  ENTREPOT_TRY_ASSIGN(bool was_lost, txn_.remove(Table::meta, lost_pin_key(digest)));
   BlobRow row{BlobState::committed, size, disk_bytes, state_.next_sequence++, old ? old->pins : 0};
+  if (was_lost) row.pins = 1;
   return put_row(digest, row);
 }
 
 Status IndexUpdate::touch(const Digest& digest) {
   ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, view().blob(digest));
-  if (!row || row->state != BlobState::committed || row->pins > 0) return {};
+  if (!row || row->state != BlobState::committed) return {};
   ENTREPOT_TRY(remove_row(digest, *row));
   row->sequence = state_.next_sequence++;
   return put_row(digest, *row);
@@ -74,6 +76,8 @@ Status IndexUpdate::doom(const Digest& digest) {
   ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, view().blob(digest));
   if (!row || row->state != BlobState::committed) return {};
   ENTREPOT_TRY(remove_row(digest, *row));
+  if (row->pins > 0) ENTREPOT_TRY(keep_pin(digest));
+  row->pins = 0;
   row->state = BlobState::doomed;
   row->sequence = 0;
   return put_row(digest, *row);
@@ -83,28 +87,25 @@ Result<bool> IndexUpdate::remove_doomed(const Digest& digest) {
   ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, view().blob(digest));
   if (!row || row->state != BlobState::doomed) return false;
   ENTREPOT_TRY(remove_row(digest, *row));
+  ENTREPOT_TRY_ASSIGN(std::optional<ManifestRow> manifest, view().manifest(digest));
+  if (manifest && manifest->subject)
+    ENTREPOT_TRY(txn_.remove(Table::referrer, referrer_key(*manifest->subject, digest)));
   ENTREPOT_TRY(txn_.remove(Table::manifest, digest.key()));
   return true;
 }
 
-Status IndexUpdate::pin(const Digest& digest, bool is_pinned) {
-  ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, view().blob(digest));
-  if (!row || row->state != BlobState::committed)
-    return fail(Errc::blob_unknown, "cannot pin " + digest.text() + ": it is not in the cache");
-  if ((row->pins > 0) == is_pinned) return {};
-  ENTREPOT_TRY(remove_row(digest, *row));
-  row->pins = is_pinned ? 1 : 0;
-  row->sequence = state_.next_sequence++;
-  log_entries_.push_back(encode(PinEntry{digest, is_pinned}));
-  return put_row(digest, *row);
-}
-
 Status IndexUpdate::put_manifest(const ManifestEntry& manifest) {
   ENTREPOT_TRY_ASSIGN(std::optional<ManifestRow> old, view().manifest(manifest.digest));
-  if (old && old->media_type == manifest.media_type && old->children == manifest.children) return {};
+  bool is_known = old && old->media_type == manifest.media_type && old->children == manifest.children &&
+                  old->subject == manifest.subject;
+  if (is_known) return {};
   std::string key = manifest.digest.key();
-  ENTREPOT_TRY(
-      txn_.put(Table::manifest, key, ManifestRow{manifest.media_type, manifest.children}.encode(key)));
+  ENTREPOT_TRY(txn_.put(Table::manifest, key,
+                        ManifestRow{manifest.media_type, manifest.children, manifest.subject}.encode(key)));
+  if (manifest.subject) {
+    std::string pair = referrer_key(*manifest.subject, manifest.digest);
+    ENTREPOT_TRY(txn_.put(Table::referrer, pair, empty_record(pair)));
+  }
   log_entries_.push_back(encode(manifest));
   return {};
 }

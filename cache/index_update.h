@@ -39,10 +39,17 @@ class IndexUpdate {
   Status doom(const Digest& digest);
   /// Removes the blob's row and its manifest row; false when it has none, or one that is not doomed.
   Result<bool> remove_doomed(const Digest& digest);
+  /// Pinned or not. One that is not here is pinned as soon as it is.
   Status pin(const Digest& digest, bool is_pinned);
+  Status pin_image(const Commit::ImagePin& pin);
   Status put_manifest(const ManifestEntry& manifest);
   Status put_tag(const Commit::Tag& tag);
   Status put_link(const Commit::Link& link);
+  /// What is not there is removed already.
+  Status remove_tag(const Commit::TagRemoval& removal);
+  Status remove_link(const Commit::Removal& removal);
+  /// What is used from now on was used after `now`: for who asks when something was used last.
+  Status mark_time(WallTime now);
   /// Removes the oldest tags and links beyond `caps`, at most a few hundred at a time.
   Status age_out(const Caps& caps);
 
@@ -58,6 +65,7 @@ class IndexUpdate {
   Result<uint32_t> intern(const Repository& repository);
   Status put_row(const Digest& digest, const BlobRow& row);
   Status remove_row(const Digest& digest, const BlobRow& row);
+  Status keep_pin(const Digest& digest);
   Status remember_age(AgeKind kind, uint64_t old_age, std::string_view key);
   Result<bool> drop_oldest(AgeKind kind);
 

@@ -170,7 +170,8 @@ uint64_t IndexWriter::estimate_growth(const Batch& batch) const {
   for (const CommitMessage& message : batch.commits) {
     const Commit& commit = message.commit;
     rows += 3 * commit.blobs.size() + 3 * commit.links.size() + 3 * commit.tags.size() +
-            2 * commit.pins.size() + 2 * commit.unpins.size();
+            2 * commit.pins.size() + 2 * commit.unpins.size() + commit.image_pins.size() +
+            4 * commit.removals.size() + 2 * commit.tag_removals.size();
     for (const Commit::Blob& blob : commit.blobs) bytes += kBytesPerChild * blob.children.size();
   }
   return bytes + std::min(rows * kGrowthPerRow, around_.index.disk_bytes() + rows * kNewBytesPerRow);

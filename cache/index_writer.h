@@ -90,6 +90,7 @@ class IndexWriter {
   Status fill_transaction(IndexUpdate& update, Batch& batch);
   Status judge(const IndexUpdate& update, const Commit& commit) const;
   Status apply(IndexUpdate& update, const Commit& commit, Batch& batch);
+  Status remove(IndexUpdate& update, const Commit::Removal& removal, Batch& batch);
   bool is_stale(const DropMessage& drop, const BlobRow& row) const;
   void note_failure(const Error& error);
 
@@ -121,6 +122,7 @@ class IndexWriter {
   bool has_failed_ = false;                  // the last transaction: not tried again at once
   bool is_stopping_ = false;
   std::optional<MonotonicTime> complained_at_;
+  std::optional<MonotonicTime> marked_time_at_;
   std::thread thread_;
 };
 

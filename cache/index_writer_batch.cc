@@ -16,6 +16,7 @@ namespace entrepot::cache {
 namespace {
 
 constexpr Duration kComplainEvery{10'000};
+constexpr Duration kMarkTimeEvery{600'000};
 constexpr size_t kMaxMediaType = 1024;
 
 }  // namespace
@@ -67,6 +68,12 @@ void IndexWriter::note_failure(const Error& error) {
 
 Status IndexWriter::fill_transaction(IndexUpdate& update, Batch& batch) {
   for (const Digest& digest : batch.removed) ENTREPOT_TRY(update.remove_doomed(digest));
+
+  MonotonicTime now = around_.clock.monotonic();
+  if (!marked_time_at_ || now - *marked_time_at_ >= kMarkTimeEvery) {
+    ENTREPOT_TRY(update.mark_time(around_.clock.wall()));
+    marked_time_at_ = now;
+  }
 
   around_.inbox.drain_touches(batch.touches);
   touched_at_.reset();
@@ -125,13 +132,11 @@ Status IndexWriter::judge(const IndexUpdate& update, const Commit& commit) const
   auto is_own = [&commit](const Digest& digest) {
     return std::ranges::any_of(commit.blobs, [&](const Commit::Blob& blob) { return blob.digest == digest; });
   };
-  for (const std::vector<Digest>* list : {&commit.pins, &commit.unpins}) {
-    for (const Digest& digest : *list) {
-      // What is placed has no row before its own commit.
-      ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, update.view().blob(digest));
-      bool has_row = (row && row->state == BlobState::committed) || is_own(digest);
-      if (!has_row) return fail(Errc::blob_unknown, digest.text() + " is not in the cache");
-    }
+  for (const Digest& digest : commit.pins) {
+    // What is placed has no row before its own commit.
+    ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, update.view().blob(digest));
+    bool has_row = (row && row->state == BlobState::committed) || is_own(digest);
+    if (!has_row) return fail(Errc::blob_unknown, digest.text() + " is not in the cache");
   }
   return {};
 }
@@ -152,12 +157,26 @@ Status IndexWriter::apply(IndexUpdate& update, const Commit& commit, Batch& batc
       batch.adopted.push_back({blob.digest, old ? std::optional(old->disk_bytes) : std::nullopt});
     }
     if (!blob.manifest_media_type.empty())
-      ENTREPOT_TRY(update.put_manifest({blob.digest, blob.manifest_media_type, blob.children}));
+      ENTREPOT_TRY(update.put_manifest({blob.digest, blob.manifest_media_type, blob.children, blob.subject}));
   }
   for (const Commit::Link& link : commit.links) ENTREPOT_TRY(update.put_link(link));
   for (const Commit::Tag& tag : commit.tags) ENTREPOT_TRY(update.put_tag(tag));
   for (const Digest& digest : commit.pins) ENTREPOT_TRY(update.pin(digest, true));
   for (const Digest& digest : commit.unpins) ENTREPOT_TRY(update.pin(digest, false));
+  for (const Commit::ImagePin& pin : commit.image_pins) ENTREPOT_TRY(update.pin_image(pin));
+  for (const Commit::TagRemoval& removal : commit.tag_removals) ENTREPOT_TRY(update.remove_tag(removal));
+  for (const Commit::Removal& removal : commit.removals) ENTREPOT_TRY(remove(update, removal, batch));
+  return {};
+}
+
+Status IndexWriter::remove(IndexUpdate& update, const Commit::Removal& removal, Batch& batch) {
+  ENTREPOT_TRY(update.remove_link(removal));
+  ENTREPOT_TRY_ASSIGN(bool is_held, update.view().has_link(removal.digest));
+  if (is_held) return {};
+  ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, update.view().blob(removal.digest));
+  if (!row || row->state != BlobState::committed || row->pins > 0) return {};
+  ENTREPOT_TRY(update.doom(removal.digest));
+  batch.doomed.push_back({removal.digest, row->disk_bytes});
   return {};
 }
 

@@ -96,6 +96,13 @@ Status LmdbTxn::put(Table table, std::string_view key, std::string_view value) {
   return {};
 }
 
+Result<uint64_t> LmdbTxn::count(Table table) const {
+  MDB_stat stat;
+  int code = mdb_stat(txn_, env_->tables_[static_cast<size_t>(table)], &stat);
+  if (code != 0) return lmdb_error("count", code);
+  return stat.ms_entries;
+}
+
 Result<bool> LmdbTxn::remove(Table table, std::string_view key) {
   MDB_val k = to_val(key);
   int code = mdb_del(txn_, env_->tables_[static_cast<size_t>(table)], &k, nullptr);

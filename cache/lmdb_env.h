@@ -44,6 +44,9 @@ class LmdbTxn {
   /// The same from the last row on, backwards.
   Status scan_back(Table table, const Visit& visit) const;
 
+  /// How many rows the table has; at once.
+  Result<uint64_t> count(Table table) const;
+
   // Of a write transaction only:
   Status put(Table table, std::string_view key, std::string_view value);
   /// True when there was such a row.

@@ -48,9 +48,14 @@ Result<UniqueFd> take_lock(int directory, const std::string& shown) {
 }
 
 Result<struct timespec> begin_run(int lock) {
+  ENTREPOT_TRY_ASSIGN(struct timespec last, last_run(lock));
+  if (::futimens(lock, nullptr) != 0) return fail(system_error("cannot set the time of LOCK", errno));
+  return last;
+}
+
+Result<struct timespec> last_run(int lock) {
   struct stat status;
-  if (::fstat(lock, &status) != 0 || ::futimens(lock, nullptr) != 0)
-    return fail(system_error("cannot set the time of LOCK", errno));
+  if (::fstat(lock, &status) != 0) return fail(system_error("cannot look at LOCK", errno));
   return status.st_mtim;
 }
 

@@ -18,6 +18,8 @@ Result<UniqueFd> take_lock(int directory, const std::string& shown);
 
 /// When the last run began: the time of the file `LOCK`, which is set anew. REQUIRES: the lock is held.
 Result<struct timespec> begin_run(int lock);
+/// BLOCKING. When the last run began.
+Result<struct timespec> last_run(int lock);
 
 /// Reads `FORMAT`, or writes it when there is none. A newer version is refused with a message, since an older
 /// program cannot know what it would break.

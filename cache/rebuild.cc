@@ -94,11 +94,10 @@ struct Replay {
     if (!row) return {};
     return update.put_manifest(manifest);
   }
-  Status operator()(const PinEntry& pin) {
-    ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, update.view().blob(pin.digest));
-    if (!row) return {};
-    return update.pin(pin.digest, pin.is_pinned);
-  }
+  Status operator()(const PinEntry& pin) { return update.pin(pin.digest, pin.is_pinned); }
+  Status operator()(const Commit::ImagePin& pin) { return update.pin_image(pin); }
+  Status operator()(const Commit::Removal& removal) { return update.remove_link(removal); }
+  Status operator()(const Commit::TagRemoval& removal) { return update.remove_tag(removal); }
 };
 
 }  // namespace

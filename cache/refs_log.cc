@@ -20,6 +20,9 @@ constexpr uint8_t kTag = 1;
 constexpr uint8_t kLink = 2;
 constexpr uint8_t kManifest = 3;
 constexpr uint8_t kPin = 4;
+constexpr uint8_t kImagePin = 5;
+constexpr uint8_t kRemoval = 6;
+constexpr uint8_t kTagRemoval = 7;
 
 // Header: the magic, then the generation and a CRC over both.
 constexpr std::string_view kMagic{"entrepot-refs\0\0\1", 16};
@@ -60,8 +63,19 @@ struct Encoder {
     writer.u8(kManifest).digest(manifest.digest).text(manifest.media_type);
     writer.u32(static_cast<uint32_t>(manifest.children.size()));
     for (const Digest& child : manifest.children) writer.digest(child);
+    if (manifest.subject) writer.digest(*manifest.subject);
   }
   void operator()(const PinEntry& pin) { writer.u8(kPin).digest(pin.digest).u8(pin.is_pinned ? 1 : 0); }
+  void operator()(const Commit::ImagePin& pin) {
+    writer.u8(kImagePin).digest(pin.manifest).u8(pin.is_pinned ? 1 : 0);
+    writer.u64(static_cast<uint64_t>(to_milliseconds(pin.at)));
+  }
+  void operator()(const Commit::Removal& removal) {
+    repository(writer.u8(kRemoval), removal.repository).digest(removal.digest);
+  }
+  void operator()(const Commit::TagRemoval& removal) {
+    repository(writer.u8(kTagRemoval), removal.repository).text(removal.tag);
+  }
 };
 
 std::optional<RefsEntry> decode_tag(RecordReader& reader) {
@@ -91,6 +105,7 @@ std::optional<RefsEntry> decode_manifest(RecordReader& reader) {
     if (!child) return std::nullopt;
     manifest.children.push_back(*child);
   }
+  if (!reader.is_complete()) manifest.subject = reader.digest();
   if (!reader.is_complete()) return std::nullopt;
   return manifest;
 }
@@ -100,6 +115,28 @@ std::optional<RefsEntry> decode_pin(RecordReader& reader) {
   bool is_pinned = reader.u8() != 0;
   if (!digest || !reader.is_complete()) return std::nullopt;
   return PinEntry{*digest, is_pinned};
+}
+
+std::optional<RefsEntry> decode_image_pin(RecordReader& reader) {
+  std::optional<Digest> digest = reader.digest();
+  bool is_pinned = reader.u8() != 0;
+  WallTime at = from_milliseconds(static_cast<int64_t>(reader.u64()));
+  if (!digest || !reader.is_complete()) return std::nullopt;
+  return Commit::ImagePin{*digest, is_pinned, at};
+}
+
+std::optional<RefsEntry> decode_removal(RecordReader& reader) {
+  Repository repository{reader.text(), reader.text()};
+  std::optional<Digest> digest = reader.digest();
+  if (!digest || !reader.is_complete()) return std::nullopt;
+  return Commit::Removal{std::move(repository), *digest};
+}
+
+std::optional<RefsEntry> decode_tag_removal(RecordReader& reader) {
+  Repository repository{reader.text(), reader.text()};
+  std::string tag = reader.text();
+  if (!reader.is_complete()) return std::nullopt;
+  return Commit::TagRemoval{std::move(repository), std::move(tag)};
 }
 
 void append_framed(std::string& to, std::string_view record) {
@@ -144,6 +181,12 @@ std::optional<RefsEntry> decode_refs_entry(std::string_view record) {
       return decode_manifest(*reader);
     case kPin:
       return decode_pin(*reader);
+    case kImagePin:
+      return decode_image_pin(*reader);
+    case kRemoval:
+      return decode_removal(*reader);
+    case kTagRemoval:
+      return decode_tag_removal(*reader);
     default:
       return std::nullopt;
   }

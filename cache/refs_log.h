@@ -19,12 +19,14 @@ struct ManifestEntry {
   Digest digest;
   std::string media_type;
   std::vector<Digest> children;
+  std::optional<Digest> subject = {};
 };
 struct PinEntry {
   Digest digest;
   bool is_pinned = false;
 };
-using RefsEntry = std::variant<Commit::Tag, Commit::Link, ManifestEntry, PinEntry>;
+using RefsEntry = std::variant<Commit::Tag, Commit::Link, ManifestEntry, PinEntry, Commit::ImagePin,
+                               Commit::Removal, Commit::TagRemoval>;
 
 std::string encode(const RefsEntry& entry);
 std::optional<RefsEntry> decode_refs_entry(std::string_view record);

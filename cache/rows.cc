@@ -35,6 +35,7 @@ std::string ManifestRow::encode(std::string_view key) const {
   RecordWriter writer(kVersion);
   writer.text(media_type).u32(static_cast<uint32_t>(children.size()));
   for (const Digest& child : children) writer.digest(child);
+  if (subject) writer.digest(*subject);
   return writer.finish(key);
 }
 
@@ -49,6 +50,7 @@ std::optional<ManifestRow> ManifestRow::decode(std::string_view record, std::str
     if (!child) return std::nullopt;
     row.children.push_back(*child);
   }
+  if (!reader->is_complete()) row.subject = reader->digest();
   if (!reader->is_complete()) return std::nullopt;
   return row;
 }
@@ -99,6 +101,30 @@ std::optional<RepositoryRow> RepositoryRow::decode(std::string_view record, std:
   row.id = reader->u32();
   row.repository.upstream = reader->text();
   row.repository.name = reader->text();
+  if (!reader->is_complete()) return std::nullopt;
+  return row;
+}
+
+std::string TimeRow::encode(std::string_view key) const {
+  return RecordWriter(kVersion).u64(static_cast<uint64_t>(at_ms)).finish(key);
+}
+
+std::optional<TimeRow> TimeRow::decode(std::string_view record, std::string_view key) {
+  auto reader = RecordReader::open(record, key, kVersion);
+  if (!reader) return std::nullopt;
+  TimeRow row{static_cast<int64_t>(reader->u64())};
+  if (!reader->is_complete()) return std::nullopt;
+  return row;
+}
+
+std::string PinRow::encode(std::string_view key) const {
+  return RecordWriter(kVersion).u64(static_cast<uint64_t>(pinned_at_ms)).finish(key);
+}
+
+std::optional<PinRow> PinRow::decode(std::string_view record, std::string_view key) {
+  auto reader = RecordReader::open(record, key, kVersion);
+  if (!reader) return std::nullopt;
+  PinRow row{static_cast<int64_t>(reader->u64())};
   if (!reader->is_complete()) return std::nullopt;
   return row;
 }
@@ -166,6 +192,19 @@ std::string holder_key(uint32_t repository, const Digest& digest) {
   std::string key;
   append_u32(key, repository);
   return key + digest.key();
+}
+
+std::string time_key(uint64_t sequence) {
+  std::string key(kTimePrefix);
+  append_u64(key, sequence);
+  return key;
+}
+
+std::string pin_key(const Digest& digest) { return std::string(kPinPrefix) + digest.key(); }
+std::string lost_pin_key(const Digest& digest) { return "l" + digest.key(); }
+
+std::string referrer_key(const Digest& subject, const Digest& referrer) {
+  return subject.key() + referrer.key();
 }
 
 std::string age_key(AgeKind kind, uint64_t age) {

@@ -33,6 +33,7 @@ struct BlobRow {
 struct ManifestRow {
   std::string media_type;
   std::vector<Digest> children;
+  std::optional<Digest> subject = {};  // what it refers to, and is a referrer of
 
   std::string encode(std::string_view key) const;
   static std::optional<ManifestRow> decode(std::string_view record, std::string_view key);
@@ -65,7 +66,24 @@ struct RepositoryRow {
   static std::optional<RepositoryRow> decode(std::string_view record, std::string_view key);
 };
 
-/// The one row of `meta`: written in every transaction, so that counts and rows never part.
+/// One of `meta`: everything with a sequence from this one on was used after this time.
+struct TimeRow {
+  int64_t at_ms = 0;  // wall time since the epoch
+
+  std::string encode(std::string_view key) const;
+  static std::optional<TimeRow> decode(std::string_view record, std::string_view key);
+};
+
+/// One of `meta`: this manifest was pinned, with all that belonged to it then.
+struct PinRow {
+  int64_t pinned_at_ms = 0;
+
+  std::string encode(std::string_view key) const;
+  static std::optional<PinRow> decode(std::string_view record, std::string_view key);
+};
+
+/// The one row of `meta` that is always there: written in every transaction, so that counts and rows never
+/// part.
 struct StateRow {
   uint32_t format = 0;
   bool is_complete = false;    // false while a rebuild is under way
@@ -96,6 +114,13 @@ std::string lru_key(uint64_t sequence, const Digest& digest);
 std::string tag_key(uint32_t repository, std::string_view tag);
 std::string link_key(const Digest& digest, uint32_t repository);
 std::string holder_key(uint32_t repository, const Digest& digest);
+std::string time_key(uint64_t sequence);
+inline constexpr std::string_view kTimePrefix = "t";
+std::string pin_key(const Digest& digest);
+inline constexpr std::string_view kPinPrefix = "p";
+/// Its pin outlives a pinned blob that was damaged, until it is there again.
+std::string lost_pin_key(const Digest& digest);
+std::string referrer_key(const Digest& subject, const Digest& referrer);
 std::string age_key(AgeKind kind, uint64_t age);
 /// A record without fields: the key says it all.
 std::string empty_record(std::string_view key);

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/cli/cache_verb.h"
 #include "proxy/cli/cli.h"
 #include "proxy/config/config.h"
 #include "proxy/daemon/daemon.h"
@@ -40,6 +41,12 @@ int run(const std::vector<std::string>& arguments) {
     case cli::Verb::check_config:
       print(stdout, command.wants_json ? config::to_json(*loaded) + "\n" : config::to_toml(*loaded));
       return cli::kSuccess;
+    case cli::Verb::ls:
+    case cli::Verb::stats:
+    case cli::Verb::pin:
+    case cli::Verb::unpin:
+    case cli::Verb::purge:
+      return cli::run_cache_verb(command, *loaded);
     case cli::Verb::serve:
       daemon::prepare_to_serve();
       break;

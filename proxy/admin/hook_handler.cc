@@ -29,13 +29,7 @@ void HookHandler::handle(std::shared_ptr<http::Exchange> exchange) {
     refused_.add();
     return send_error(*exchange, 404, "NOT_FOUND", "there is no such resource");
   }
-  if (request.method != http::Method::post) {
-    http::Head head = guarded_head(405, "application/json");
-    head.add("Allow", "POST");
-    return exchange->send(std::move(head), R"({"errors":[{"code":"UNSUPPORTED","message":"only POST"}]})");
-  }
-  if (request.header("content-encoding") != nullptr)
-    return send_error(*exchange, 415, "UNSUPPORTED", "no encoded bodies");
+  if (!require_post(*exchange)) return;
   EventLoop& loop = exchange->loop();
   std::string body(request.body);  // it is the connection's, which may go before the flow does
   loop.spawn(answer(std::move(exchange), std::move(body)));

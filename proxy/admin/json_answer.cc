@@ -2,7 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
+
 namespace entrepot::admin {
+namespace {
+
+std::string quoted(std::string_view text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace
 
 http::Head guarded_head(int status, std::string content_type) {
   http::Head head(status);
@@ -21,7 +30,19 @@ void send_error(http::Exchange& exchange, int status, std::string_view code, std
   http::Head head = guarded_head(status, "application/json");
   if (status == 405) head.add("Allow", "GET, HEAD");
   exchange.send(std::move(head),
-                fmt::format(R"({{"errors":[{{"code":"{}","message":"{}"}}]}})", code, message));
+                fmt::format(R"({{"errors":[{{"code":"{}","message":{}}}]}})", code, quoted(message)));
+}
+
+bool require_post(http::Exchange& exchange) {
+  if (exchange.request().method != http::Method::post) {
+    http::Head head = guarded_head(405, "application/json");
+    head.add("Allow", "POST");
+    exchange.send(std::move(head), R"({"errors":[{"code":"UNSUPPORTED","message":"only POST"}]})");
+    return false;
+  }
+  if (exchange.request().header("content-encoding") == nullptr) return true;
+  send_error(exchange, 415, "UNSUPPORTED", "no encoded bodies");
+  return false;
 }
 
 bool require_read(http::Exchange& exchange) {

@@ -13,7 +13,29 @@ struct Options {
   std::string config_file;
   std::vector<std::string> sets;
   bool wants_json = false;
+  std::vector<std::string> images;
+  std::vector<std::string> upstreams;
+  bool is_dry_run = false;
 };
+
+struct VerbEntry {
+  Verb verb;
+  const char* name;
+  const char* description;
+};
+constexpr VerbEntry kVerbs[] = {
+    {Verb::serve, "serve", "run the proxy (all keys have defaults)"},
+    {Verb::check_config, "check-config", "print the effective configuration"},
+    {Verb::ls, "ls", "list the images in the cache"},
+    {Verb::stats, "stats", "say how much is in the cache, of what"},
+    {Verb::pin, "pin", "keep images: they are not evicted"},
+    {Verb::unpin, "unpin", "let images be evicted again"},
+    {Verb::purge, "purge", "take images out of the cache"},
+};
+constexpr const char* kImages =
+    "nginx:1.27, quay.io/team/app (all of its tags), quay.io/team/*:1.* (globs), NAME@sha256:..., "
+    "sha256:..., "
+    "quay.io (all of that upstream), '*' (everything)";
 
 void add_config_options(CLI::App& verb, Options& options, std::string_view default_file) {
   verb.add_option("--config", options.config_file,
@@ -25,6 +47,31 @@ void add_config_options(CLI::App& verb, Options& options, std::string_view defau
       ->expected(1)
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+void add_image_options(CLI::App& verb, Verb which, Options& options) {
+  verb.add_option("images", options.images, kImages)->type_name("IMAGE");
+  verb.add_option("--upstream", options.upstreams, "all images of this upstream; may be repeated")
+      ->type_name("NAME")
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  if (which != Verb::ls) verb.add_flag("--dry-run", options.is_dry_run, "say what would be done");
+}
+
+void add_options(CLI::App& app, const VerbEntry& entry, Options& options, std::string_view default_file) {
+  CLI::App& verb = *app.add_subcommand(entry.name, entry.description);
+  add_config_options(verb, options, default_file);
+  if (entry.verb != Verb::serve) verb.add_flag("--json", options.wants_json, "print JSON");
+  bool takes_images = entry.verb == Verb::ls || entry.verb == Verb::pin || entry.verb == Verb::unpin ||
+                      entry.verb == Verb::purge;
+  if (takes_images) add_image_options(verb, entry.verb, options);
+}
+
+const VerbEntry* find_parsed(const CLI::App& app) {
+  for (const VerbEntry& entry : kVerbs)
+    if (app.got_subcommand(entry.name)) return &entry;
+  return nullptr;
 }
 
 Answer answer_of(const CLI::App& app, const CLI::ParseError& error, const std::string& version) {
@@ -48,27 +95,28 @@ Parsed parse(const std::vector<std::string>& arguments, const std::string& versi
   CLI::App app("entrepot: a pull-through caching container-registry proxy", "entrepot");
   app.set_version_flag("--version", version, "print the version, and those of the libraries");
   app.require_subcommand(1);
-  CLI::App* serve = app.add_subcommand("serve", "run the proxy (all keys have defaults)");
-  CLI::App* check = app.add_subcommand("check-config", "print the effective configuration");
-  add_config_options(*serve, options, default_file);
-  add_config_options(*check, options, default_file);
-  check->add_flag("--json", options.wants_json, "print JSON");
+  for (const VerbEntry& entry : kVerbs) add_options(app, entry, options, default_file);
 
   // CLI11 wants them backwards, and throws for everything that is not a command.
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
   try {
     app.parse(std::move(reversed));
-    const CLI::App& verb = serve->parsed() ? *serve : *check;
-    Command command;
-    command.verb = serve->parsed() ? Verb::serve : Verb::check_config;
-    command.config_file = file_of(verb, options, default_file);
-    command.sets = options.sets;
-    command.wants_json = options.wants_json;
+    const VerbEntry& entry = *find_parsed(app);  // there is one: it is required
+    const CLI::App& verb = *app.get_subcommand(entry.name);
+    Command command{entry.verb,        file_of(verb, options, default_file),
+                    options.sets,      options.wants_json,
+                    options.images,    options.upstreams,
+                    options.is_dry_run};
+    bool needs_images = entry.verb == Verb::pin || entry.verb == Verb::unpin || entry.verb == Verb::purge;
+    if (needs_images && command.images.empty() && command.upstreams.empty())
+      return {std::nullopt,
+              {"entrepot: name an image, or an --upstream\nTry `entrepot --help`.\n", true, kUsage}};
     if (verb.count("--config") > 0 && command.config_file.empty())
       return {std::nullopt, {"entrepot: --config needs a file\n", true, kUsage}};
     return {std::move(command), {}};
   } catch (const CLI::ParseError& error) {
-    const CLI::App& asked = serve->parsed() ? *serve : check->parsed() ? *check : app;
+    const VerbEntry* entry = find_parsed(app);
+    const CLI::App& asked = entry == nullptr ? app : *app.get_subcommand(entry->name);
     return {std::nullopt, answer_of(asked, error, version)};
   }
 }

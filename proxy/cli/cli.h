@@ -10,7 +10,7 @@
 
 namespace entrepot::cli {
 
-enum class Verb { serve, check_config };
+enum class Verb { serve, check_config, ls, stats, pin, unpin, purge };
 
 /// Exit codes of every verb.
 inline constexpr int kSuccess = 0;
@@ -22,6 +22,9 @@ struct Command {
   std::string config_file;        // "" = none
   std::vector<std::string> sets;  // KEY=VALUE, unchecked
   bool wants_json = false;
+  std::vector<std::string> images;     // as they were given
+  std::vector<std::string> upstreams;  // --upstream
+  bool is_dry_run = false;
 };
 
 /// What to do instead of running a verb: --help, --version, a usage error.

@@ -64,6 +64,7 @@ Parts::~Parts() {
   disk_.reset();
   look_ups_.reset();
   warming_.reset();
+  managing_.reset();
   if (cache_) cache_->stop();
   server_.reset();
   admin_server_.reset();
@@ -77,6 +78,7 @@ Result<std::unique_ptr<Parts>> Parts::make(const config::Config& config, Logger&
   parts->disk_ = std::make_unique<ThreadedDiskPool>(kFillThreads, logger, parts->metrics_);
   parts->look_ups_ = std::make_unique<ThreadedDiskPool>(kLookUpThreads, logger, parts->metrics_);
   parts->warming_ = std::make_unique<ThreadedDiskPool>(kWarmingThreads, logger, parts->metrics_);
+  parts->managing_ = std::make_unique<ThreadedDiskPool>(1, logger, parts->metrics_);
   ENTREPOT_TRY(parts->make_upstreams());
   parts->make_pull_path();
   parts->make_handlers();
@@ -134,8 +136,15 @@ void Parts::make_handlers() {
         registry::BlobRequests::Options{.unverified_ranges = config_.cache.unverified_ranges}));
     admin_handlers_.push_back(
         std::make_unique<admin::AdminHandler>(loops_->at(i), *look_ups_, metrics_, health_, admin_options));
-    auto query = [&puller](Digest digest) { return state_of(puller, digest); };
-    control_handlers_.push_back(std::make_unique<admin::ControlHandler>(health_, query));
+  }
+  verbs_ = std::make_unique<CacheVerbs>(*loops_, *managing_, *cache_, config_.upstreams, clock_,
+                                        pointers(pullers_), pointers(registry_handlers_));
+  for (const std::unique_ptr<pull::Puller>& puller : pullers_) {
+    auto query = [puller = puller.get()](Digest digest) { return state_of(*puller, digest); };
+    auto call = [verbs = verbs_.get()](EventLoop& loop, std::string verb, std::string request) {
+      return verbs->call(loop, std::move(verb), std::move(request));
+    };
+    control_handlers_.push_back(std::make_unique<admin::ControlHandler>(health_, query, call));
   }
   cache_->set_evict_listener([this](const Digest& digest) {
     for (size_t i = 0; i < loops_->size(); ++i)
@@ -229,6 +238,7 @@ Status Parts::add_control_listener() {
   options.has_access_log = false;
   options.max_connections = kMaxAdminConnections;
   options.unix_mode = kControlMode;
+  options.max_body = admin::ControlHandler::kMaxBody;
   ENTREPOT_TRY_ASSIGN(http::Address address, http::parse_address(config_.control.listen.text()));
   ENTREPOT_TRY_ASSIGN(const http::Listener* listener, admin_server_->add_listener(address, options));
   log_listener(*listener, "control");

@@ -11,6 +11,7 @@
 #include "proxy/admin/health.h"
 #include "proxy/admin/hook_handler.h"
 #include "proxy/config/config.h"
+#include "proxy/daemon/cache_verbs.h"
 #include "proxy/daemon/certificate_watch.h"
 #include "proxy/daemon/push_hook.h"
 #include "proxy/http/server.h"
@@ -65,11 +66,13 @@ class Parts {
   std::unique_ptr<ThreadedDiskPool> disk_;       // fills
   std::unique_ptr<ThreadedDiskPool> look_ups_;   // hits: never behind a fill
   std::unique_ptr<ThreadedDiskPool> warming_;    // cold pages of what is being sent: never before a look-up
+  std::unique_ptr<ThreadedDiskPool> managing_;   // verbs, one after the other
   std::unique_ptr<upstream::Shared> upstreams_;  // nullptr: offline
   std::vector<std::unique_ptr<upstream::Client>> clients_;  // by loop, as all that follow
   std::vector<std::unique_ptr<pull::Puller>> pullers_;
   std::unique_ptr<pull::Addressing> addressing_;
   std::vector<std::unique_ptr<registry::RegistryHandler>> registry_handlers_;
+  std::unique_ptr<CacheVerbs> verbs_;
   std::vector<std::unique_ptr<admin::AdminHandler>> admin_handlers_;
   std::vector<std::unique_ptr<admin::ControlHandler>> control_handlers_;
   std::unique_ptr<warm::Prefetcher> prefetcher_;  // nullptr: hooks.prefetch is off

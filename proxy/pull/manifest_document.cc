@@ -26,7 +26,7 @@ bool says_nothing(std::string_view type) {
 // What is read of a manifest, or of a descriptor. Nothing else is kept: 4 MiB of JSON would be 100 MiB of it.
 bool is_read(std::string_view key) {
   constexpr std::string_view kKeys[] = {"schemaVersion", "mediaType", "config", "layers", "blobs",
-                                        "manifests",     "digest",    "size",   "urls"};
+                                        "manifests",     "digest",    "size",   "urls",   "subject"};
   return std::ranges::find(kKeys, key) != std::end(kKeys);
 }
 
@@ -137,6 +137,8 @@ Result<ManifestDocument> read_manifest(std::string_view bytes, std::string_view 
   ENTREPOT_TRY(add_children(json, "blobs", document.children));
   ENTREPOT_TRY(add_children(json, "manifests", document.children));
   keep_distinct(document.children);
+  if (json.contains("subject") && json["subject"].is_object())
+    document.subject = Digest::parse(string_at(json["subject"], "digest"));
   return document;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,7 @@ struct ManifestDocument {
   // Config and layers, or the manifests of an index; distinct digests. A foreign layer (one with `urls`) is
   // none: the registry need not hold it, so naming it proves no right to it.
   std::vector<cache::Descriptor> children;
+  std::optional<Digest> subject;  // what it refers to; proves no right to it
 };
 
 /// Reads a manifest of the types in image-spec v1.1 and Docker's schema 2. `content_type` is what the

@@ -39,7 +39,8 @@ Result<std::shared_ptr<const Manifest>> check_manifest(const cache::Repository& 
                                                    .size = body.bytes.size(),
                                                    .bytes = std::move(body.bytes),
                                                    .file = {},
-                                                   .children = std::move(document.children)});
+                                                   .children = std::move(document.children),
+                                                   .subject = document.subject});
 }
 
 cache::Commit commit_of(const cache::Repository& repository, const Manifest& manifest) {
@@ -47,7 +48,8 @@ cache::Commit commit_of(const cache::Repository& repository, const Manifest& man
   cache::Commit::Blob blob{.digest = manifest.digest,
                            .size = manifest.size,
                            .manifest_media_type = manifest.media_type,
-                           .children = {}};
+                           .children = {},
+                           .subject = manifest.subject};
   cache::Descriptor self{.digest = manifest.digest, .size = manifest.size};
   commit.links.push_back({.repository = repository, .object = self});
   for (const cache::Descriptor& child : manifest.children) {

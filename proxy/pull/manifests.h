@@ -23,6 +23,7 @@ struct Manifest {
   std::string bytes;  // or:
   SharedFd file;
   std::vector<cache::Descriptor> children;  // of a fetched one: what it links to its repository
+  std::optional<Digest> subject = {};       // of a fetched one
 };
 
 /// The bytes, wherever they are. BLOCKING.

@@ -111,6 +111,16 @@ Task<Status> Tags::announce_here(TagRequest request) {
   co_return co_await commit_to(context_, std::move(commit));
 }
 
+void Tags::drop(const TagRequest& request) {
+  auto entry = entries_.find(request.key());
+  if (entry == entries_.end()) return;
+  // One that is being checked learns what it is now anyway.
+  if (entry->second.is_checking)
+    ++entry->second.announcements;
+  else
+    entries_.erase(entry);
+}
+
 Task<void> Tags::check(TagRequest request) {
   std::string key = request.key();
   Entry& entry = entries_.at(key);  // stays: an entry that is being checked is not dropped

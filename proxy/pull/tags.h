@@ -54,6 +54,8 @@ class Tags {
   /// been asked, and also after a crash. Any loop. Errors: the index's.
   Task<Status> announce(TagRequest request);
   Task<Status> announce_here(TagRequest request);
+  /// It has been purged from the index, and is not given from memory either. The tag's home loop.
+  void drop(const TagRequest& request);
 
  private:
   struct Entry {

@@ -50,6 +50,11 @@ bool HotAnswers::is_leaving(const Digest& digest, MonotonicTime now) {
   return std::ranges::any_of(leaving_, [&digest](const auto& entry) { return entry.first == digest; });
 }
 
+void HotAnswers::forget_all() {
+  ++epoch_;
+  while (!entries_.empty()) erase(entries_.begin());
+}
+
 void HotAnswers::forget_tags() {
   ++epoch_;
   for (auto entry = entries_.begin(); entry != entries_.end();) {

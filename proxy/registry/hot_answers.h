@@ -47,6 +47,7 @@ class HotAnswers {
   void forget(const Digest& digest, MonotonicTime now);
   /// The answers to tags, which may have moved.
   void forget_tags();
+  void forget_all();
   /// Counts up when tags are forgotten: what was resolved before is not put in after.
   uint64_t epoch() const { return epoch_; }
 

@@ -21,6 +21,8 @@ class RegistryHandler final : public http::Handler {
   void forget(const Digest& digest) { hot_.forget(digest, puller_.context().loop.clock().monotonic()); }
   /// Tags may have moved: no answer to one is given again unasked.
   void forget_tags() { hot_.forget_tags(); }
+  /// Something was purged: nothing is given without looking into the index.
+  void forget_all() { hot_.forget_all(); }
 
  private:
   bool answer_hot(const std::shared_ptr<http::Exchange>& shared);

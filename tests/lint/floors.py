@@ -13,18 +13,19 @@ FLOORS = {
     "proxy/http": ("base",),
     "proxy/pull": ("cache", "upstream", "base"),
     "proxy/warm": ("proxy/pull", "cache", "upstream", "base"),
+    "proxy/manage": ("cache", "upstream", "base"),
     "proxy/access": ("cache", "upstream", "base"),
     "proxy/registry": ("proxy/pull", "proxy/access", "proxy/http", "base"),
     "proxy/config": ("upstream", "cache", "proxy/http", "base"),
     "proxy/admin": ("proxy/http", "proxy/config", "proxy/pull", "proxy/access", "cache", "upstream", "base"),
-    "proxy/cli": ("proxy/config", "proxy/http", "cache", "upstream", "base"),
+    "proxy/cli": ("proxy/config", "proxy/manage", "proxy/http", "cache", "upstream", "base"),
 }
 # Puts the parts together, as main.cc does, and so knows every room.
 FLOORS["proxy/daemon"] = tuple(FLOORS)
 # A library's header: where it may be seen, and by how many files (a header and its source count as one).
 LIBRARIES = {
     "lmdb.h": (r"cache/[^/]+$", 1),
-    "curl/curl.h": (r"upstream/(curl[^/]*|aws/curl[^/]*|url\.cc)$", None),  # url.cc: what we check is what curl dials
+    "curl/curl.h": (r"upstream/(curl[^/]*|aws/curl[^/]*|url\.cc)$|proxy/cli/control_client\.cc$", None),  # url.cc: what we check is what curl dials
     "llhttp.h": (r"proxy/http/[^/]+$", 1),
     "uv.h": (r"base/loop/[^/]+$|upstream/curl[^/]*$|proxy/main\.cc$", None),
 }

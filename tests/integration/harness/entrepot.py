@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
 import time
 
 from . import paths, secrets, wait
@@ -176,6 +177,24 @@ class Entrepot:
         assert stalls is not None, "/metrics has no entrepot_loop_stalls_total"
         if stalls != 0:
             raise Stalled(f"{stalls:.0f} stalls: {_STALLED.findall(self.log())[:5]} ({self._process.log})")
+
+    def run(self, *arguments) -> subprocess.CompletedProcess:
+        """A verb on its cache, with its configuration, whether it runs or not."""
+        command = [paths.BINARY, arguments[0], "--config", self._config]
+        for key, value in self._settings.items():
+            command += ["--set", f"{key}={value if isinstance(value, str) else _toml_value(value)}"]
+        return subprocess.run([*command, *arguments[1:]], env=self._environment, capture_output=True, text=True,
+                              timeout=paths.patience(60), check=False)
+
+    def tell(self, *arguments) -> dict:
+        """What the verb says as JSON. It must succeed."""
+        ended = self.run(*arguments, "--json")
+        assert ended.returncode == 0, f"{arguments}: {ended.returncode}\n{ended.stdout}{ended.stderr}"
+        return json.loads(ended.stdout)
+
+    def images(self, *arguments) -> dict[str, dict]:
+        """`entrepot ls`, by the images' names."""
+        return {image["image"]: image for image in self.tell("ls", *arguments)["images"]}
 
     def answered(self) -> list["Answered"]:
         """The requests of its access log, in the order of their answers' ends."""

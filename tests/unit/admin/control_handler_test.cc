@@ -10,6 +10,11 @@ namespace {
 
 const std::string kDigest = "sha256:" + std::string(64, 'a');
 
+Task<Result<std::string>> answer(std::string call) {
+  if (call == "refuse()") co_return fail(Errc::bad_request, "it is \"bad\"");
+  co_return call;
+}
+
 Task<Result<ObjectState>> say(Result<ObjectState> state) { co_return state; }
 
 class ControlHandlerTest : public testing::Test {
@@ -29,10 +34,13 @@ class ControlHandlerTest : public testing::Test {
   ReadyQueue ready_;
   Health health_{clock_};
   Result<ObjectState> state_ = ObjectState::absent;
-  ControlHandler handler_{health_, [this](Digest digest) {
-                            EXPECT_EQ(digest.text(), kDigest);
-                            return say(state_);
-                          }};
+  ControlHandler handler_{
+      health_,
+      [this](Digest digest) {
+        EXPECT_EQ(digest.text(), kDigest);
+        return say(state_);
+      },
+      [](EventLoop&, std::string verb, std::string request) { return answer(verb + "(" + request + ")"); }};
 };
 
 using AControlHandler = ControlHandlerTest;
@@ -70,6 +78,17 @@ TEST_F(AControlHandler, TellsItsStatus) {
   EXPECT_EQ(answer->status, 200);
   EXPECT_EQ(answer->body, R"({"version":")" ENTREPOT_VERSION R"(","pid":)" + std::to_string(getpid()) +
                               R"(,"state":"ready","uptime_seconds":0})");
+}
+
+TEST_F(AControlHandler, PerformsVerbs) {
+  auto answer = ask("/api/v1/verbs/purge", http::Method::post);
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_EQ(answer->body, "purge()");
+  EXPECT_EQ(ask("/api/v1/verbs/purge")->status, 405);
+  EXPECT_EQ(ask("/api/v1/verbs/purge")->field("Allow"), "POST");
+  auto refused = ask("/api/v1/verbs/refuse", http::Method::post);
+  EXPECT_EQ(refused->status, 400);
+  EXPECT_NE(refused->body.find(R"("message":"it is \"bad\"")"), std::string::npos) << refused->body;
 }
 
 TEST_F(AControlHandler, RefusesOtherVerbsAndPaths) {

@@ -1,0 +1,60 @@
+#include "cache/closure.h"
+
+#include "cache/record.h"
+
+namespace entrepot::cache {
+
+Status Closure::add(const Digest& digest) {
+  std::vector<Digest> to_do;
+  if (seen_.insert(digest).second) to_do.push_back(digest);
+  while (!to_do.empty()) {
+    Digest next = to_do.back();
+    to_do.pop_back();
+    ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> blob, view_.blob(next));
+    if (!blob || blob->state != BlobState::committed) continue;
+    here_.push_back(next);
+    bytes_ += blob->size;
+    ENTREPOT_TRY_ASSIGN(std::optional<ManifestRow> manifest, view_.manifest(next));
+    if (!manifest) continue;
+    for (const Digest& child : manifest->children)
+      if (seen_.insert(child).second) to_do.push_back(child);
+  }
+  return {};
+}
+
+Status Closure::add_referrers(const LmdbTxn& txn) {
+  // `here_` grows meanwhile: a referrer may have referrers.
+  for (size_t i = 0; i < here_.size(); ++i) {
+    ENTREPOT_TRY_ASSIGN(std::optional<ManifestRow> manifest, view_.manifest(here_[i]));
+    if (!manifest) continue;
+    ENTREPOT_TRY_ASSIGN(std::vector<Digest> referrers, referrers_of(txn, here_[i]));
+    for (const Digest& referrer : referrers) ENTREPOT_TRY(add(referrer));
+  }
+  return {};
+}
+
+Result<std::vector<Digest>> Closure::referrers_of(const LmdbTxn& txn, const Digest& subject) const {
+  const std::string prefix = subject.key();
+  std::vector<Digest> referrers;
+  ENTREPOT_TRY(txn.scan(Table::referrer, prefix, [&](std::string_view key, std::string_view) {
+    if (!key.starts_with(prefix)) return false;
+    if (std::optional<Digest> one = Digest::from_key(key.substr(prefix.size()))) referrers.push_back(*one);
+    return true;
+  }));
+  std::vector<uint32_t> holders;
+  ENTREPOT_TRY(txn.scan(Table::link, prefix, [&](std::string_view key, std::string_view) {
+    if (!key.starts_with(prefix)) return false;
+    key.remove_prefix(prefix.size());
+    if (key.size() == sizeof(uint32_t)) holders.push_back(load_u32(key));
+    return true;
+  }));
+  std::string tag = subject.text();
+  tag.replace(tag.find(':'), 1, "-");
+  for (uint32_t repository : holders) {
+    ENTREPOT_TRY_ASSIGN(std::optional<TagRow> row, view_.tag(repository, tag));
+    if (row && row->checked_at_ms != 0) referrers.push_back(row->digest);
+  }
+  return referrers;
+}
+
+}  // namespace entrepot::cache

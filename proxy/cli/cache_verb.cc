@@ -1,0 +1,181 @@
+#include "proxy/cli/cache_verb.h"
+
+#include <sys/stat.h>
+
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "cache/cache.h"
+#include "proxy/cli/control_client.h"
+#include "proxy/cli/verb_output.h"
+#include "proxy/manage/verbs.h"
+
+namespace entrepot::cli {
+namespace {
+
+// A cache that is only looked after evicts nothing, whatever this command line's budget is.
+constexpr uint64_t kNoBudget = uint64_t{1} << 60;
+
+using Call = std::function<Result<std::string>(const std::string& verb, const std::string& request)>;
+
+/// The cache of a daemon that does not run.
+struct StoppedCache {
+  SystemClock clock;
+  Logger logger{{.level = LogLevel::warn, .format = LogFormat::text}};
+  Metrics metrics;
+  std::unique_ptr<cache::Cache> cache;
+  std::unique_ptr<manage::Verbs> verbs;
+
+  static Result<std::unique_ptr<StoppedCache>> open(const config::Config& config);
+};
+
+Result<std::unique_ptr<StoppedCache>> StoppedCache::open(const config::Config& config) {
+  const std::string& directory = config.cache.directory;
+  struct stat status;
+  if (::stat((directory + "/FORMAT").c_str(), &status) != 0)
+    return fail(Errc::not_found, "there is no cache in " + directory);
+  auto stopped = std::make_unique<StoppedCache>();
+  cache::Options options;
+  options.directory = directory;
+  options.max_size = kNoBudget;
+  options.offline = true;
+  options.is_run = false;
+  ENTREPOT_TRY_ASSIGN(stopped->cache, cache::Cache::open(std::move(options), stopped->clock, stopped->logger,
+                                                         stopped->metrics));
+  manage::Verbs::Limits limits{0, config.cache.min_free, config.cache.offline};
+  ENTREPOT_TRY_ASSIGN(limits.max_size, config::resolve_size(config.cache.max_size, directory));
+  stopped->verbs = std::make_unique<manage::Verbs>(
+      *stopped->cache, config.upstreams, stopped->clock, [limits] { return limits; }, nullptr);
+  return stopped;
+}
+
+const char* name_of(Verb verb) {
+  switch (verb) {
+    case Verb::ls:
+      return "ls";
+    case Verb::stats:
+      return "stats";
+    case Verb::pin:
+      return "pin";
+    case Verb::unpin:
+      return "unpin";
+    case Verb::purge:
+      return "purge";
+    case Verb::serve:
+    case Verb::check_config:
+      break;
+  }
+  return "";
+}
+
+void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+std::string dumped(const Json& json, int indent) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<Json> ask(const Call& call, Verb verb, const Json& request) {
+  ENTREPOT_TRY_ASSIGN(std::string text, call(name_of(verb), dumped(request, -1)));
+  Json answer = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!answer.is_object()) return fail(Errc::internal, "the daemon's answer is no JSON object");
+  return answer;
+}
+
+/// Prints pages of images as they come.
+class ImageList {
+ public:
+  explicit ImageList(bool is_json) : is_json_(is_json) {}
+
+  Status add_all(const Call& call, Json request) {
+    while (true) {
+      ENTREPOT_TRY_ASSIGN(Json page, ask(call, Verb::ls, request));
+      if (!page.contains("images") || page["images"].empty()) return {};
+      add(page["images"]);
+      request["after"] = page["next"];
+    }
+  }
+  void finish() const {
+    if (is_json_) print(is_first_ ? "{\"images\":[]}\n" : "\n]}\n");
+  }
+  bool is_empty() const { return is_first_; }
+
+ private:
+  void add(const Json& images) {
+    if (!is_json_) print(image_table(images, is_first_));
+    for (const Json& image : images) {
+      if (is_json_) print((is_first_ ? "{\"images\":[\n" : ",\n") + dumped(image, -1));
+      is_first_ = false;
+    }
+  }
+
+  const bool is_json_;
+  bool is_first_ = true;
+};
+
+Result<int> list(const Command& command, const Call& call) {
+  ImageList images(command.wants_json);
+  for (const std::string& image : command.images) ENTREPOT_TRY(images.add_all(call, {{"image", image}}));
+  for (const std::string& name : command.upstreams) ENTREPOT_TRY(images.add_all(call, {{"upstream", name}}));
+  bool names_all = command.images.empty() && command.upstreams.empty();
+  if (names_all) ENTREPOT_TRY(images.add_all(call, Json::object()));
+  images.finish();
+  if (images.is_empty() && !command.wants_json)
+    std::fputs(
+        names_all ? "entrepot: the cache is empty\n" : "entrepot: nothing in the cache is named like that\n",
+        stderr);
+  return images.is_empty() && !names_all ? kFailed : kSuccess;
+}
+
+Result<int> perform(const Command& command, const Call& call, bool is_running) {
+  if (command.verb == Verb::ls) return list(command, call);
+  Json request = Json::object();
+  if (command.verb != Verb::stats)
+    request = {{"images", command.images}, {"upstreams", command.upstreams}, {"dry_run", command.is_dry_run}};
+  ENTREPOT_TRY_ASSIGN(Json answer, ask(call, command.verb, request));
+  if (command.wants_json)
+    print(dumped(answer, 2) + '\n');
+  else if (command.verb == Verb::stats)
+    print(stats_text(answer, is_running));
+  else if (command.verb == Verb::purge)
+    print(purge_text(answer));
+  else
+    print(pin_text(answer, command.verb == Verb::pin));
+  if (command.verb != Verb::purge || answer.value("pinned", uint64_t{0}) == 0) return kSuccess;
+  for (const Json& kept : answer["kept"])
+    std::fprintf(stderr, "entrepot: %s is pinned, and is kept\n", kept.get<std::string>().c_str());
+  return kFailed;
+}
+
+Result<int> run(const Command& command, const config::Config& config) {
+  std::optional<ControlClient> daemon = ControlClient::connect(config.control.listen.path);
+  if (daemon) {
+    auto call = [&daemon](const std::string& verb, const std::string& request) {
+      return daemon->call(verb, request);
+    };
+    return perform(command, call, true);
+  }
+  ENTREPOT_TRY_ASSIGN(std::unique_ptr<StoppedCache> stopped, StoppedCache::open(config));
+  auto call = [&stopped](const std::string& verb, const std::string& request) {
+    return stopped->verbs->perform(verb, request);
+  };
+  return perform(command, call, false);
+}
+
+}  // namespace
+
+int run_cache_verb(const Command& command, const config::Config& config) {
+  Result<int> code = run(command, config);
+  if (code) return *code;
+  if (command.wants_json)
+    print(dumped(Json{{"errors", {{{"message", code.error().message}}}}}, 2) + '\n');
+  else
+    std::fprintf(stderr, "entrepot: %s\n", code.error().message.c_str());
+  return kFailed;
+}
+
+}  // namespace entrepot::cli

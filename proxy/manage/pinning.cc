@@ -1,0 +1,73 @@
+#include "proxy/manage/pinning.h"
+
+#include <functional>
+#include <optional>
+
+#include "cache/inventory.h"
+
+namespace entrepot::manage {
+namespace {
+
+constexpr size_t kPage = 256;
+constexpr int kMaxTries = 3;  // while something of it is evicted as it is looked at
+
+Status for_each_image(cache::Inventory inventory, const std::vector<cache::ImageSelection>& selections,
+                      const std::function<Status(const cache::Image&)>& visit) {
+  for (const cache::ImageSelection& selection : selections) {
+    std::optional<cache::ImageName> after;
+    while (true) {
+      ENTREPOT_TRY_ASSIGN(std::vector<cache::Image> page, inventory.list(selection, after, kPage));
+      if (page.empty()) break;
+      after = page.back().name;
+      for (const cache::Image& image : page) ENTREPOT_TRY(visit(image));
+    }
+  }
+  return {};
+}
+
+Result<PinReport::Pinned> pin_image(cache::Cache& cache, const cache::Image& image, WallTime now,
+                                    bool is_dry_run) {
+  for (int tries = 1;; ++tries) {
+    ENTREPOT_TRY_ASSIGN(cache::Inventory::Pin found, cache.inventory().find_pin(image));
+    if (found.blobs.empty() || found.blobs.front() != image.manifest)
+      return fail(Errc::manifest_unknown, "the manifest of " + image.name.text() + " is not in the cache");
+    PinReport::Pinned pinned{image.name.text(), image.manifest, found.blobs.size(), found.bytes,
+                             found.missing};
+    if (is_dry_run) return pinned;
+    cache::Commit commit;
+    commit.pins = std::move(found.blobs);
+    commit.image_pins.push_back({image.manifest, true, now});
+    Status committed = cache.commit_and_wait(std::move(commit));
+    if (committed) return pinned;
+    if (committed.error().code != Errc::blob_unknown || tries >= kMaxTries) return fail(committed.error());
+  }
+}
+
+}  // namespace
+
+Result<PinReport> pin(cache::Cache& cache, const std::vector<cache::ImageSelection>& selections, WallTime now,
+                      bool is_dry_run) {
+  PinReport report;
+  ENTREPOT_TRY(for_each_image(cache.inventory(), selections, [&](const cache::Image& image) -> Status {
+    ENTREPOT_TRY_ASSIGN(PinReport::Pinned pinned, pin_image(cache, image, now, is_dry_run));
+    report.images.push_back(std::move(pinned));
+    return {};
+  }));
+  return report;
+}
+
+Result<PinReport> unpin(cache::Cache& cache, const std::vector<cache::ImageSelection>& selections,
+                        bool is_dry_run) {
+  PinReport report;
+  ENTREPOT_TRY(for_each_image(cache.inventory(), selections, [&](const cache::Image& image) -> Status {
+    if (!image.is_pinned) return {};
+    cache::Commit commit;
+    ENTREPOT_TRY_ASSIGN(commit.unpins, cache.inventory().find_unpin(image.manifest));
+    commit.image_pins.push_back({image.manifest, false, {}});
+    report.images.push_back({image.name.text(), image.manifest, commit.unpins.size(), 0, image.missing});
+    return is_dry_run ? Status() : cache.commit_and_wait(std::move(commit));
+  }));
+  return report;
+}
+
+}  // namespace entrepot::manage

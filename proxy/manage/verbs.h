@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "cache/cache.h"
+#include "proxy/manage/image_names.h"
+#include "proxy/manage/purging.h"
+
+namespace entrepot::manage {
+
+/// The verbs on a cache, as JSON: what a request says, and what it is answered. docs/managing.md has both.
+/// Made by whoever has the cache open: the daemon, or the command line when there is none. One thread at a
+/// time.
+class Verbs {
+ public:
+  /// What the cache may use, as it is configured now.
+  struct Limits {
+    uint64_t max_size = 0;
+    uint64_t min_free = 0;
+    bool is_offline = false;
+  };
+
+  /// `on_purged` may be empty.
+  Verbs(cache::Cache& cache, std::span<const upstream::Settings> upstreams, const Clock& clock,
+        std::function<Limits()> limits, OnPurged on_purged)
+      : cache_(cache),
+        names_(upstreams),
+        clock_(clock),
+        limits_(std::move(limits)),
+        on_purged_(std::move(on_purged)) {}
+
+  static bool knows(std::string_view verb);
+  /// BLOCKING. `request` is a JSON object, or "" for an empty one. Errors: bad_request; manifest_unknown when
+  /// nothing is selected by what was named; the cache's.
+  Result<std::string> perform(std::string_view verb, std::string_view request);
+
+ private:
+  cache::Cache& cache_;
+  const ImageNames names_;
+  const Clock& clock_;
+  const std::function<Limits()> limits_;
+  const OnPurged on_purged_;
+};
+
+}  // namespace entrepot::manage
