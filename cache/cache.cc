@@ -8,6 +8,7 @@
 #include <future>
 #include <system_error>
 
+#include "base/units.h"
 #include "cache/blob_files.h"
 #include "cache/file_use.h"
 #include "cache/files.h"
@@ -30,6 +31,8 @@ namespace entrepot::cache {
 namespace {
 
 constexpr uint64_t kMaxManifest = 4u << 20;
+// What an index grows by as soon as it is used: the figure that somebody is told must still do then.
+constexpr uint64_t kIndexGrowth = 64u << 10;
 
 Result<UniqueFd> open_root(const std::string& directory) {
   std::error_code error;
@@ -58,6 +61,8 @@ struct Cache::State {
   void drop(const Digest& digest, std::string complaint, uint64_t bad_inode = 0) {
     inbox->post(DropMessage{digest, std::move(complaint), bad_inode, {}});
   }
+  /// Whether the index, and `pinned` bytes, fit.
+  Status check_max_size(uint64_t max_size, uint64_t pinned) const;
   struct Rows {
     BlobRow blob;
     std::optional<ManifestRow> manifest;
@@ -148,12 +153,24 @@ Status Cache::State::start(Metrics& metrics) {
   }
   overhead = std::make_unique<Overhead>(root.get(), index_directory.get(), *parts, *index, *log, *ledger);
   overhead->measure();
+  ENTREPOT_TRY(check_max_size(options.max_size, 0));
   room = std::make_unique<Room>(ledger, closing, root.get(), options.min_free);
   inbox = std::make_unique<Inbox>(closing);
   IndexWriter::Surroundings around{*index,  *log,      *blobs,   *parts, *uses, *room,
                                    *ledger, *overhead, *closing, *inbox, clock, logger};
   writer = std::make_unique<IndexWriter>(around, options.offline, Caps{}, state, metrics);
   return {};
+}
+
+Status Cache::State::check_max_size(uint64_t max_size, uint64_t pinned) const {
+  uint64_t taken = overhead->bytes() + pinned;
+  if (max_size >= Ledger::least_max_size(taken)) return {};
+  std::string also = pinned > 0 ? fmt::format(" and what is pinned {}", pinned) : "";
+  return fail(
+      Errc::config_invalid,
+      fmt::format("cache.max_size = {} is too small: the index takes {} bytes{}, and {} bytes are needed",
+                  format_size(max_size), overhead->bytes(), also,
+                  Ledger::least_max_size(taken + kIndexGrowth)));
 }
 
 Result<std::optional<Cache::State::Opened>> Cache::State::open_blob(const Digest& digest, uint64_t size) {
@@ -328,6 +345,17 @@ Status Cache::commit_and_wait(Commit commit) {
   std::future<Status> outcome = promise->get_future();
   this->commit(std::move(commit), [promise](Status status) { promise->set_value(std::move(status)); });
   return outcome.get();
+}
+
+Cache::Limits Cache::limits() const { return {state_->ledger->max_size(), state_->room->min_free()}; }
+
+Status Cache::set_limits(const Limits& limits) {
+  ENTREPOT_TRY_ASSIGN(CacheTotals totals, inventory().totals());
+  ENTREPOT_TRY(state_->check_max_size(limits.max_size, totals.pinned_bytes));
+  state_->ledger->set_max_size(limits.max_size);
+  state_->room->set_min_free(limits.min_free);
+  state_->inbox->post(LimitsMessage{});
+  return {};
 }
 
 uint64_t Cache::used() const { return state_->ledger->used(); }

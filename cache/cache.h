@@ -182,6 +182,16 @@ class Cache {
   /// BLOCKING. `commit`, and waits until it is durable or has failed.
   Status commit_and_wait(Commit commit);
 
+  struct Limits {
+    uint64_t max_size = 0;
+    uint64_t min_free = 0;
+  };
+  /// As Options had them, or as they were set since. Any thread.
+  Limits limits() const;
+  /// From now on; what is too much then is evicted in slices, beginning at once. config_invalid when
+  /// max_size is too small for the index and for what is pinned, with the figure that is needed. BLOCKING.
+  Status set_limits(const Limits& limits);
+
   /// Bytes in use, as counted against max_size.
   uint64_t used() const;
   const Options& options() const;

@@ -49,10 +49,13 @@ struct ListenerMessage {
   std::move_only_function<void(const Digest&)> forget;
 };
 
+/// The limits have changed.
+struct LimitsMessage {};
+
 struct StopMessage {};
 
-using Message =
-    std::variant<CommitMessage, PlacedMessage, PartLeftMessage, DropMessage, ListenerMessage, StopMessage>;
+using Message = std::variant<CommitMessage, PlacedMessage, PartLeftMessage, DropMessage, ListenerMessage,
+                             LimitsMessage, StopMessage>;
 
 /// What others tell the index writer. Posting never blocks; any thread. What one thread posts, or posts after
 /// having heard of another's post, is taken in that order.

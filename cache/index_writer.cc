@@ -117,6 +117,7 @@ void IndexWriter::take(PartLeftMessage&& message) {
 
 void IndexWriter::take(DropMessage&& message) { drops_.push_back(std::move(message)); }
 void IndexWriter::take(ListenerMessage&& message) { evictor_.set_listener(std::move(message.forget)); }
+void IndexWriter::take(LimitsMessage&&) { can_evict_ = true; }
 void IndexWriter::take(StopMessage&&) { is_stopping_ = true; }
 
 IndexWriter::Batch IndexWriter::take_batch() {

@@ -74,6 +74,7 @@ class IndexWriter {
   void take(PartLeftMessage&& message);
   void take(DropMessage&& message);
   void take(ListenerMessage&& message);
+  void take(LimitsMessage&& message);
   void take(StopMessage&& message);
 
   bool has_work() const;

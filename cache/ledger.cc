@@ -7,6 +7,8 @@ namespace {
 
 constexpr uint64_t kSmallestOverhead = 384u << 10;
 constexpr uint64_t kLargestOverhead = 64u << 20;
+constexpr uint64_t kLeastForBlobs = 16u << 10;
+constexpr uint64_t kStep = 4096;
 
 uint64_t overhead_of(uint64_t max_size) {
   return std::min(max_size, std::clamp(max_size / 64, kSmallestOverhead, kLargestOverhead));
@@ -14,7 +16,16 @@ uint64_t overhead_of(uint64_t max_size) {
 
 }  // namespace
 
-Ledger::Ledger(uint64_t max_size) : max_size_(max_size), blob_limit_(max_size - overhead_of(max_size)) {}
+void Ledger::set_max_size(uint64_t max_size) {
+  max_size_.store(max_size, std::memory_order_relaxed);
+  blob_limit_.store(max_size - overhead_of(max_size), std::memory_order_relaxed);
+}
+
+uint64_t Ledger::least_max_size(uint64_t overhead) {
+  uint64_t least = overhead + kSmallestOverhead + kLeastForBlobs;
+  while (least - overhead_of(least) < overhead + kLeastForBlobs) least += kStep;
+  return least;
+}
 
 bool Ledger::try_add(uint64_t bytes, uint64_t limit) {
   uint64_t used = used_.load(std::memory_order_relaxed);

@@ -13,23 +13,28 @@ namespace entrepot::cache {
 /// directories, which grow by themselves, and for making a new refs.log beside the old.
 class Ledger {
  public:
-  explicit Ledger(uint64_t max_size);
+  explicit Ledger(uint64_t max_size) { set_max_size(max_size); }
+
+  /// Nothing is taken away by it: who lowers it has the writer evict.
+  void set_max_size(uint64_t max_size);
+  /// The smallest max_size with which `overhead` bytes of index, log and directories leave room for anything.
+  static uint64_t least_max_size(uint64_t overhead);
 
   /// Never blocks. False when blobs and parts would fill more than `blob_limit`.
-  bool try_reserve(uint64_t bytes) { return try_add(bytes, blob_limit_); }
+  bool try_reserve(uint64_t bytes) { return try_add(bytes, blob_limit()); }
   /// For the index and the log: up to `max_size`.
-  bool try_reserve_overhead(uint64_t bytes) { return try_add(bytes, max_size_); }
+  bool try_reserve_overhead(uint64_t bytes) { return try_add(bytes, max_size()); }
   /// For what is on disk already.
   void charge(uint64_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
   void release(uint64_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
 
   uint64_t used() const { return used_.load(std::memory_order_relaxed); }
-  uint64_t max_size() const { return max_size_; }
-  uint64_t blob_limit() const { return blob_limit_; }
+  uint64_t max_size() const { return max_size_.load(std::memory_order_relaxed); }
+  uint64_t blob_limit() const { return blob_limit_.load(std::memory_order_relaxed); }
   /// The writer evicts by itself when more is used than this …
-  uint64_t high_water() const { return blob_limit_ - blob_limit_ / 32; }
+  uint64_t high_water() const { return blob_limit() - blob_limit() / 32; }
   /// … down to this.
-  uint64_t low_water() const { return blob_limit_ - blob_limit_ / 16; }
+  uint64_t low_water() const { return blob_limit() - blob_limit() / 16; }
 
   /// Bytes of removed files that somebody still has open. They are in `used`, but evicting more does not
   /// bring them back.
@@ -40,8 +45,8 @@ class Ledger {
  private:
   bool try_add(uint64_t bytes, uint64_t limit);
 
-  const uint64_t max_size_;
-  const uint64_t blob_limit_;
+  std::atomic<uint64_t> max_size_{0};
+  std::atomic<uint64_t> blob_limit_{0};
   std::atomic<uint64_t> used_{0};
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "cache/files.h"
@@ -27,10 +28,14 @@ class Overhead {
   void measure() {
     uint64_t now = kSmallFiles + index_.disk_bytes() + log_.disk_bytes() + disk_bytes(root_) +
                    disk_bytes(index_directory_) + disk_bytes(parts_.fd());
-    if (now > known_) ledger_.charge(now - known_);
-    if (now < known_) ledger_.release(known_ - now);
-    known_ = now;
+    uint64_t known = bytes();
+    if (now > known) ledger_.charge(now - known);
+    if (now < known) ledger_.release(known - now);
+    known_.store(now, std::memory_order_relaxed);
   }
+
+  /// As last measured. Any thread.
+  uint64_t bytes() const { return known_.load(std::memory_order_relaxed); }
 
  private:
   static constexpr uint64_t kSmallFiles = 8192;  // FORMAT and LOCK
@@ -41,7 +46,7 @@ class Overhead {
   const Index& index_;
   const RefsLog& log_;
   Ledger& ledger_;
-  uint64_t known_ = 0;
+  std::atomic<uint64_t> known_{0};
 };
 
 }  // namespace entrepot::cache

@@ -65,7 +65,7 @@ uint64_t Room::file_system_shortage(uint64_t bytes) const {
   struct statvfs status;
   if (::fstatvfs(directory_, &status) != 0) return 0;
   uint64_t free = static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
-  uint64_t wanted = min_free_ + ledger_->unwritten.load(std::memory_order_relaxed) + bytes;
+  uint64_t wanted = min_free() + ledger_->unwritten.load(std::memory_order_relaxed) + bytes;
   return wanted > free ? wanted - free : 0;
 }
 

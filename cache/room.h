@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -43,6 +44,9 @@ class Room {
   Room(std::shared_ptr<Ledger> ledger, std::shared_ptr<ClosingBox> wake, int directory, uint64_t min_free)
       : ledger_(std::move(ledger)), wake_(std::move(wake)), directory_(directory), min_free_(min_free) {}
 
+  void set_min_free(uint64_t bytes) { min_free_.store(bytes, std::memory_order_relaxed); }
+  uint64_t min_free() const { return min_free_.load(std::memory_order_relaxed); }
+
   /// BLOCKING, at most a second. Reserves `bytes`, which `use` owns then; disk_full when that is not to be
   /// had.
   Status take(FileUse& use, uint64_t bytes);
@@ -65,7 +69,7 @@ class Room {
   const std::shared_ptr<Ledger> ledger_;
   const std::shared_ptr<ClosingBox> wake_;
   const int directory_;
-  const uint64_t min_free_;
+  std::atomic<uint64_t> min_free_;
   Mailbox<std::shared_ptr<RoomRequest>> requests_;
 };
 

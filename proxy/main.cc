@@ -51,7 +51,10 @@ int run(const std::vector<std::string>& arguments) {
       daemon::prepare_to_serve();
       break;
   }
-  Status served = daemon::serve(*loaded);
+  auto load_again = [&command] {
+    return config::load(config::process_inputs(command.config_file, command.sets));
+  };
+  Status served = daemon::serve(*loaded, load_again);
   if (served) return cli::kSuccess;
   print(stderr, "entrepot: " + served.error().message + "\n");
   return cli::kFailed;

@@ -56,10 +56,6 @@ SizeLimit limit_of(const std::string& text) {
   return {sound(parse_size(text)), 0};
 }
 
-std::string text_of(const SizeLimit& limit) {
-  return limit.percent != 0 ? std::to_string(limit.percent) + "%" : format_size(limit.bytes);
-}
-
 uint64_t rate_of(std::string_view text) {
   if (text.ends_with(kPerSecond)) text.remove_suffix(kPerSecond.size());
   return sound(parse_size(text));
@@ -248,5 +244,9 @@ bool put(const Key& key, const Value& value, Settings& settings) {
 
 Value take(const Key& key, const Config& config) { return take_from(kGlobal, key, config); }
 Value take(const Key& key, const Settings& settings) { return take_from(kUpstream, key, settings); }
+
+std::string text_of(const SizeLimit& limit) {
+  return limit.percent != 0 ? std::to_string(limit.percent) + "%" : format_size(limit.bytes);
+}
 
 }  // namespace entrepot::config

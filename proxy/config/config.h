@@ -112,6 +112,9 @@ std::string to_toml(const Config& config);
 /// The same as JSON, in the shape of the file; like the errors' without a newline at its end.
 std::string to_json(const Config& config);
 
+/// As the file writes it: "20GiB", "80%".
+std::string text_of(const SizeLimit& limit);
+
 /// The bytes that `limit` means on the file system of `directory`, or of its nearest parent that exists.
 /// BLOCKING.
 Result<uint64_t> resolve_size(const SizeLimit& limit, const std::string& directory);

@@ -27,8 +27,8 @@ CacheVerbs::CacheVerbs(LoopGroup& loops, DiskPool& pool, cache::Cache& cache,
       verbs_(
           cache, upstreams, clock,
           [&cache] {
-            const cache::Options& options = cache.options();
-            return manage::Verbs::Limits{options.max_size, options.min_free, options.offline};
+            cache::Cache::Limits limits = cache.limits();
+            return manage::Verbs::Limits{limits.max_size, limits.min_free, cache.options().offline};
           },
           [this](const cache::Repository& repository, const auto& tags) { forget(repository, tags); }) {}
 

@@ -99,6 +99,12 @@ Status Parts::open_cache() {
   return {};
 }
 
+Status Parts::set_limits(const config::Config::Cache& wanted) {
+  cache::Cache::Limits limits{0, wanted.min_free};
+  ENTREPOT_TRY_ASSIGN(limits.max_size, config::resolve_size(wanted.max_size, wanted.directory));
+  return cache_->set_limits(limits);
+}
+
 Status Parts::make_upstreams() {
   if (config_.cache.offline) {
     logger_.info("offline: nobody is asked, and nothing is evicted");

@@ -38,6 +38,9 @@ class Parts {
   /// Ends every transfer, connection and flow, and stops the loops.
   void stop();
 
+  /// BLOCKING. Other limits for the cache, from now on. Errors: config_invalid, with what is wrong.
+  Status set_limits(const config::Config::Cache& wanted);
+
   /// One line for the service manager and the log.
   std::string summary() const;
 

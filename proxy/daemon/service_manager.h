@@ -16,6 +16,8 @@ std::vector<InheritedSocket> inherited_sockets();
 
 /// Tells systemd (sd_notify) how we are; does nothing when nobody listens.
 void notify_ready(const std::string& status);
+/// Until the next notify_ready.
+void notify_reloading();
 void notify_stopping();
 
 }  // namespace entrepot::daemon

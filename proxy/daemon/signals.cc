@@ -17,6 +17,7 @@ Result<Signals> Signals::block() {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   UniqueFd signals(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   UniqueFd bell(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -29,7 +30,8 @@ Signals::Event Signals::wait() {
   while (true) {
     ::poll(fds, 2, -1);
     signalfd_siginfo signal;
-    if (::read(signals_.get(), &signal, sizeof signal) == sizeof signal) return Event::stop;
+    if (::read(signals_.get(), &signal, sizeof signal) == sizeof signal)
+      return signal.ssi_signo == SIGHUP ? Event::reload : Event::stop;
     uint64_t rings;
     if (::read(bell_.get(), &rings, sizeof rings) == sizeof rings) return Event::bell;
   }

@@ -5,14 +5,14 @@
 
 namespace entrepot::daemon {
 
-/// SIGTERM and SIGINT as something to wait for, and a bell that other threads ring. Made by main's thread
-/// before any other thread, which inherit the blocked signals. SIGPIPE is ignored.
+/// SIGTERM, SIGINT and SIGHUP as something to wait for, and a bell that other threads ring. Made by main's
+/// thread before any other thread, which inherit the blocked signals. SIGPIPE is ignored.
 class Signals {
  public:
   static Result<Signals> block();
 
-  enum class Event { stop, bell };
-  /// Main's thread: waits for a stop signal or the bell.
+  enum class Event { stop, reload, bell };
+  /// Main's thread: waits for a signal or the bell.
   Event wait();
   /// Any thread.
   void ring();

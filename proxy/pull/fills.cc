@@ -54,14 +54,16 @@ Task<Result<Fills::Joined>> Fills::join(Source asked) {
 
 bool Fills::is_known_too_large(const Digest& digest) {
   auto known = too_large_.find(digest);
-  return known != too_large_.end() && context_.loop.clock().monotonic() < known->second;
+  if (known == too_large_.end() || context_.loop.clock().monotonic() >= known->second.until) return false;
+  return context_.cache.is_too_large(known->second.size);  // the budget may be another by now
 }
 
 // Who asks next need not learn it from another upstream request that is then dropped.
 void Fills::note_too_large(const Fill& fill, const Digest& digest) {
   if (!fill.size() || !context_.cache.is_too_large(*fill.size())) return;
   if (too_large_.size() >= kMaxTooLarge) too_large_.clear();
-  too_large_.insert_or_assign(digest, context_.loop.clock().monotonic() + kTooLargeFor);
+  too_large_.insert_or_assign(digest,
+                              TooLarge{*fill.size(), context_.loop.clock().monotonic() + kTooLargeFor});
 }
 
 std::shared_ptr<Fill> Fills::start(const Source& source) {

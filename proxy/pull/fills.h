@@ -41,6 +41,10 @@ class Fills {
   WrongOrigins& wrong_origins() { return wrong_origins_; }
 
  private:
+  struct TooLarge {
+    uint64_t size = 0;
+    MonotonicTime until;
+  };
   Task<Source> find_right(Source source);
   Task<Status> make_link(Source source);
   Task<Status> prove_right(Source source);
@@ -58,7 +62,7 @@ class Fills {
   PendingLinks pending_links_;
   WrongOrigins wrong_origins_;
   // Found out by a fill, on an upstream's word: not to be tried again before that time.
-  std::unordered_map<Digest, MonotonicTime, DigestHash> too_large_;
+  std::unordered_map<Digest, TooLarge, DigestHash> too_large_;
   SingleFlight<Result<upstream::BlobHead>> heads_;
 };
 

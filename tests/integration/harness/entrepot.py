@@ -53,7 +53,8 @@ class Entrepot:
         self._log, self._truth, self._ca_file, self._etc = log, truth, ca_file, etc
         self._environment = _environment() | {"HOME": str(folder)} | (environment or {})
         self._config = folder / "entrepot.toml"
-        self._config.write_text(to_toml(upstreams))
+        self._tables = to_toml(upstreams)
+        self._config.write_text(self._tables)
         self._settings = {"server.listen": ["127.0.0.1:0"], "admin.listen": "127.0.0.1:0",
                           "cache.directory": str(self.cache), "log.level": "debug", "cache.scrub_rate": "0",
                           **(settings or {})}
@@ -73,6 +74,11 @@ class Entrepot:
     def set_key(self, key: str, value):
         """For the next start."""
         self._settings[key] = value
+
+    def reload(self, **cache):
+        """Keys of `cache` as they are in its file from now on, and SIGHUP. What --set says would win, so it says nothing of them."""
+        self._config.write_text(self._tables + "[cache]\n" + "".join(f"{key} = {_toml_value(value)}\n" for key, value in cache.items()))
+        self._process.send(signal.SIGHUP)
 
     def start_and_kill(self, seconds: float):
         """Starts it, and kills it so soon that it may not be ready yet."""

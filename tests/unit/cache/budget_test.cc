@@ -36,16 +36,32 @@ TEST_F(CacheTest, ManySmallBlobsCountByBlocksNotByLength) {
   EXPECT_GE(cache->used(), disk_usage(directory()));
 }
 
-TEST_F(CacheTest, ABudgetTooSmallForAnythingStoresNothingAndSaysSo) {
-  OpenCache cache(directory(), 4096);
-  auto part = cache->open_part(Digest::of("x"), 1);
-  ASSERT_FALSE(part.has_value());
-  EXPECT_EQ(part.error().code, Errc::disk_full);
-  Commit tag;
-  tag.tags.push_back({kRepository, "latest", Digest::of("x"), {}});
-  Status committed = cache.commit(std::move(tag));
-  ASSERT_FALSE(committed.has_value());
-  EXPECT_EQ(committed.error().code, Errc::disk_full);
+TEST_F(CacheTest, ABudgetTooSmallForTheIndexIsRefusedWithTheFigureThatIsNeeded) {
+  SystemClock clock;
+  Logger logger({LogLevel::error, LogFormat::text, 2});
+  Metrics metrics;
+  auto refused = Cache::open({.directory = directory(), .max_size = 4096}, clock, logger, metrics);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Errc::config_invalid);
+  std::string_view message = refused.error().message;
+  size_t figure = message.find(", and ");
+  ASSERT_NE(figure, std::string_view::npos) << message;
+  uint64_t least = std::stoull(std::string(message.substr(figure + 6)));
+  OpenCache cache(directory(), least);
+  EXPECT_TRUE(cache.store("x").has_value());
+}
+
+TEST_F(CacheTest, AnotherBudgetCountsAtOnce) {
+  OpenCache cache(directory(), kBudget);
+  for (uint64_t i = 0; i < 6; ++i) ASSERT_TRUE(cache.store(make_bytes(i, kMebibyte)).has_value());
+  Cache::Limits smaller{3 * kMebibyte, 0};
+  ASSERT_TRUE(cache->set_limits(smaller).has_value());
+  for (int i = 0; i < 1000 && disk_usage(directory()) > smaller.max_size; ++i) cache.settle();
+  EXPECT_LE(disk_usage(directory()), smaller.max_size);
+  EXPECT_TRUE(cache.find(Digest::of(make_bytes(5, kMebibyte))).has_value());
+  EXPECT_FALSE(cache.find(Digest::of(make_bytes(0, kMebibyte))).has_value());
+  EXPECT_FALSE(cache->set_limits({4096, 0}).has_value());
+  EXPECT_EQ(cache->limits().max_size, smaller.max_size);
 }
 
 TEST_F(CacheTest, ParallelFillsTogetherStayWithinTheBudget) {
