@@ -26,6 +26,7 @@
 #include "cache/refs_log.h"
 #include "cache/room.h"
 #include "cache/scrub.h"
+#include "cache/verify.h"
 
 namespace entrepot::cache {
 namespace {
@@ -111,7 +112,8 @@ Status Cache::State::open_index() {
   ENTREPOT_TRY(make_directory(root.get(), "index"));
   ENTREPOT_TRY_ASSIGN(UniqueFd directory, open_directory(root.get(), "index"));
   ENTREPOT_TRY_ASSIGN(index_directory, open_directory(root.get(), "index"));
-  ENTREPOT_TRY_ASSIGN(index, Index::open(std::move(directory), options.directory + "/index"));
+  ENTREPOT_TRY_ASSIGN(index,
+                      Index::open(std::move(directory), options.directory + "/index", options.is_rebuild));
   log = std::make_unique<RefsLog>(root.get());
   ENTREPOT_TRY(remove_name(root.get(), "refs.log.new"));
   if (index->condition() == Index::Condition::must_be_rebuilt) {
@@ -336,6 +338,15 @@ void Cache::touch(const Digest& digest) { state_->inbox->touch(digest); }
 
 void Cache::set_evict_listener(std::move_only_function<void(const Digest&)> forget) {
   state_->inbox->post(ListenerMessage{std::move(forget)});
+}
+
+Result<VerifyReport> Cache::verify(bool repairs, const OnVerifyProgress& on_progress,
+                                   const std::function<void(DamagedBlob)>& damaged) {
+  Verify verify({*state_->index, *state_->uses, *state_->blobs, *state_->inbox, state_->logger});
+  Result<VerifyReport> report = verify.run(repairs, on_progress, damaged);
+  // What was repaired is durable when this returns.
+  if (report && repairs) ENTREPOT_TRY(commit_and_wait({}));
+  return report;
 }
 
 Inventory Cache::inventory() const { return Inventory(*state_->index); }

@@ -28,6 +28,7 @@ struct Options {
   uint64_t min_free = 0;    // bytes of the file system that stay free
   bool offline = false;     // nothing is evicted
   uint64_t scrub_rate = 0;  // bytes a second that are hashed again; 0 = none
+  bool is_rebuild = false;  // the index is made anew from the blobs and refs.log
   bool is_run = true;       // false: opened to be looked after, which says nothing of which parts are of use
 };
 
@@ -51,6 +52,26 @@ struct DamagedBlob {
   bool is_manifest = false;
   std::vector<Repository> holders;  // some that had a link to it
 };
+
+/// What a verification has found, or has found so far.
+struct VerifyReport {
+  static constexpr size_t kMaxProblems = 1000;
+  struct Problem {
+    Digest digest;
+    std::string complaint;
+  };
+  uint64_t blobs = 0;       // in the index
+  uint64_t checked = 0;     // of them
+  uint64_t bytes = 0;       // read
+  uint64_t damaged = 0;     // or missing; dropped, when it is to repair
+  uint64_t unreadable = 0;  // the disk gave an error
+  uint64_t unknown = 0;     // files that the index does not know; taken in, when it is to repair, or removed
+  uint64_t foreign = 0;     // files that are none of a cache's; left alone
+  std::vector<Problem> problems;           // the first of them
+  std::vector<std::string> foreign_paths;  // the first of them
+};
+/// Called often, on the verification's thread. False: leave off.
+using OnVerifyProgress = std::function<bool(const VerifyReport&)>;
 
 /// Hashed a moment ago.
 struct FoundManifest {
@@ -174,6 +195,13 @@ class Cache {
   /// Begins to hash all blobs again, at `scrub_rate`, until `stop`. What is damaged is dropped; then
   /// `damaged` is called, on the writer's thread. Once.
   void start_scrub(std::function<void(DamagedBlob)> damaged, Metrics& metrics);
+
+  /// BLOCKING, for as long as it takes to read everything. Compares all blobs with their files, and all files
+  /// with the index. `repairs`: what is damaged is dropped, and `damaged` told of it as of start_scrub (it
+  /// may be empty); files that are right and not known are taken in; wrong ones are removed. Errors:
+  /// cancelled; the index's; the disk's, when it gives one after the other.
+  Result<VerifyReport> verify(bool repairs, const OnVerifyProgress& on_progress,
+                              const std::function<void(DamagedBlob)>& damaged);
 
   // ---- managing ----
 

@@ -45,6 +45,19 @@ struct DropMessage {
   std::move_only_function<void()> gone = {};  // called on the writer's thread when it has been dropped
 };
 
+/// A file was found that hashes to its name, and that the index does not know.
+struct AdoptMessage {
+  Digest digest;
+  uint64_t size = 0;
+  uint64_t disk_bytes = 0;
+};
+
+/// The same, of one that does not hash to its name.
+struct StrayMessage {
+  Digest digest;
+  uint64_t inode = 0;
+};
+
 struct ListenerMessage {
   std::move_only_function<void(const Digest&)> forget;
 };
@@ -55,7 +68,7 @@ struct LimitsMessage {};
 struct StopMessage {};
 
 using Message = std::variant<CommitMessage, PlacedMessage, PartLeftMessage, DropMessage, ListenerMessage,
-                             LimitsMessage, StopMessage>;
+                             AdoptMessage, StrayMessage, LimitsMessage, StopMessage>;
 
 /// What others tell the index writer. Posting never blocks; any thread. What one thread posts, or posts after
 /// having heard of another's post, is taken in that order.

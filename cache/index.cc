@@ -84,10 +84,14 @@ Result<bool> IndexView::has_link(const Digest& digest) const {
 
 Result<std::optional<StateRow>> IndexView::state() const { return load<StateRow>(Table::meta, kStateKey); }
 
-Result<std::unique_ptr<Index>> Index::open(UniqueFd directory, std::string path) {
+Result<std::unique_ptr<Index>> Index::open(UniqueFd directory, std::string path, bool is_anew) {
   std::unique_ptr<Index> index(new Index(std::move(directory), std::move(path)));
   // The reader table of a process that was killed. Nobody else can be in there: we hold LOCK.
   ENTREPOT_TRY(remove_name(index->directory_.get(), "lock.mdb"));
+  if (is_anew) {
+    ENTREPOT_TRY(index->start_anew("somebody asks for it"));
+    return index;
+  }
   ENTREPOT_TRY_ASSIGN(DataFile file, inspect_data_file(index->directory_.get()));
   if (file != DataFile::sound) {
     ENTREPOT_TRY(index->start_anew(file == DataFile::damaged ? "it is truncated or no index at all" : ""));

@@ -62,8 +62,8 @@ class Index {
 
   /// BLOCKING. `directory` is `index/`, open, at `path`. A file that is damaged, unreadable, of an older
   /// format or a rebuild cut short is removed and made anew, empty: `condition` says so. An index of a newer
-  /// format is an error.
-  static Result<std::unique_ptr<Index>> open(UniqueFd directory, std::string path);
+  /// format is an error. `is_anew`: whatever is there is taken for damaged.
+  static Result<std::unique_ptr<Index>> open(UniqueFd directory, std::string path, bool is_anew = false);
 
   Condition condition() const { return condition_; }
   /// Why it must be rebuilt, for the log; "" for a directory without an index.

@@ -72,7 +72,8 @@ bool IndexWriter::are_touches_due() const {
 bool IndexWriter::has_work() const {
   if (!commits_.empty()) return true;
   if (has_failed_) return false;
-  if (!removals_.empty() || !drops_.empty() || is_log_moved_ || are_touches_due()) return true;
+  if (!removals_.empty() || !drops_.empty() || !adoptions_.empty() || is_log_moved_ || are_touches_due())
+    return true;
   return can_evict_ && evictor_.bytes_to_evict(front_request(), state_) > 0;
 }
 
@@ -117,6 +118,21 @@ void IndexWriter::take(PartLeftMessage&& message) {
 
 void IndexWriter::take(DropMessage&& message) { drops_.push_back(std::move(message)); }
 void IndexWriter::take(ListenerMessage&& message) { evictor_.set_listener(std::move(message.forget)); }
+void IndexWriter::take(AdoptMessage&& message) { adoptions_.push_back(std::move(message)); }
+
+// Placed a moment ago, its name is left alone by `remove`; and what has got a row meanwhile is no stray.
+void IndexWriter::take(StrayMessage&& message) {
+  if (placed_.contains(message.digest)) return;
+  Result<Index::Reader> reader = around_.index.read();
+  if (!reader) return;
+  Result<std::optional<BlobRow>> row = reader->view().blob(message.digest);
+  Result<std::optional<struct stat>> status = around_.blobs.status_of(message.digest);
+  if (!row || *row || !status || !*status || (*status)->st_ino != message.inode) return;
+  std::vector<Digest> gone;
+  Status removed = around_.blobs.remove({message.digest}, gone);
+  if (!removed) around_.logger.warn("cannot remove {}: {}", message.digest.text(), removed.error().message);
+}
+
 void IndexWriter::take(LimitsMessage&&) { can_evict_ = true; }
 void IndexWriter::take(StopMessage&&) { is_stopping_ = true; }
 
@@ -127,6 +143,7 @@ IndexWriter::Batch IndexWriter::take_batch() {
     commits_.pop_front();
   }
   batch.drops = std::exchange(drops_, {});
+  batch.adoptions = std::exchange(adoptions_, {});
   return batch;
 }
 
@@ -165,8 +182,8 @@ void IndexWriter::compact_when_due() {
 }
 
 uint64_t IndexWriter::estimate_growth(const Batch& batch) const {
-  if (batch.commits.empty()) return 0;
-  uint64_t rows = 0;
+  if (batch.commits.empty() && batch.adoptions.empty()) return 0;
+  uint64_t rows = 3 * batch.adoptions.size();
   uint64_t bytes = kGrowthPerTransaction;
   for (const CommitMessage& message : batch.commits) {
     const Commit& commit = message.commit;

@@ -62,6 +62,8 @@ class IndexWriter {
     std::vector<Digest> removed;
     std::vector<Digest> touches;
     std::vector<DropMessage> drops;
+    std::vector<AdoptMessage> adoptions;
+    uint64_t charged = 0;                                  // for what was taken in
     std::vector<std::move_only_function<void()>> dropped;  // who is to be told
     uint64_t evict_bytes = 0;
   };
@@ -74,6 +76,8 @@ class IndexWriter {
   void take(PartLeftMessage&& message);
   void take(DropMessage&& message);
   void take(ListenerMessage&& message);
+  void take(AdoptMessage&& message);
+  void take(StrayMessage&& message);
   void take(LimitsMessage&& message);
   void take(StopMessage&& message);
 
@@ -91,6 +95,7 @@ class IndexWriter {
   Status fill_transaction(IndexUpdate& update, Batch& batch);
   Status judge(const IndexUpdate& update, const Commit& commit) const;
   Status apply(IndexUpdate& update, const Commit& commit, Batch& batch);
+  Status take_in(IndexUpdate& update, Batch& batch);
   Status remove(IndexUpdate& update, const Commit::Removal& removal, Batch& batch);
   bool is_stale(const DropMessage& drop, const BlobRow& row) const;
   void note_failure(const Error& error);
@@ -115,6 +120,7 @@ class IndexWriter {
   std::deque<CommitMessage> commits_;
   std::unordered_map<Digest, PlacedMessage, DigestHash> placed_;
   std::vector<DropMessage> drops_;
+  std::vector<AdoptMessage> adoptions_;
   std::vector<Digest> removals_;  // doomed, their files are gone
   std::deque<std::shared_ptr<RoomRequest>> requests_;
   std::optional<MonotonicTime> touched_at_;  // when the oldest waiting touch was noticed

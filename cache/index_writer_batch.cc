@@ -42,6 +42,7 @@ bool IndexWriter::transact(Batch& batch) {
     transactions_.add();
     return true;
   }
+  around_.ledger.release(batch.charged);
   note_failure(done.error());
   // Serve on, store nothing. Evicting blobs is tried again: what was doomed in this transaction is not.
   removals_.insert(removals_.end(), batch.removed.begin(), batch.removed.end());
@@ -95,6 +96,7 @@ Status IndexWriter::fill_transaction(IndexUpdate& update, Batch& batch) {
     batch.doomed.push_back({drop.digest, row->disk_bytes});
     if (drop.gone) batch.dropped.push_back(std::move(drop.gone));
   }
+  ENTREPOT_TRY(take_in(update, batch));
   if (batch.evict_bytes > 0) {
     ENTREPOT_TRY_ASSIGN(Evictor::Choice choice, evictor_.choose(update, batch.evict_bytes));
     can_evict_ = choice.has_progress;
@@ -166,6 +168,23 @@ Status IndexWriter::apply(IndexUpdate& update, const Commit& commit, Batch& batc
   for (const Commit::ImagePin& pin : commit.image_pins) ENTREPOT_TRY(update.pin_image(pin));
   for (const Commit::TagRemoval& removal : commit.tag_removals) ENTREPOT_TRY(update.remove_tag(removal));
   for (const Commit::Removal& removal : commit.removals) ENTREPOT_TRY(remove(update, removal, batch));
+  return {};
+}
+
+// Files that nobody counted so far. They are counted before the row is durable: never too little.
+Status IndexWriter::take_in(IndexUpdate& update, Batch& batch) {
+  for (const AdoptMessage& found : batch.adoptions) {
+    if (placed_.contains(found.digest)) continue;
+    ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, update.view().blob(found.digest));
+    if (row) continue;
+    Result<std::optional<struct stat>> status = around_.blobs.status_of(found.digest);
+    if (!status || !*status || static_cast<uint64_t>((*status)->st_size) != found.size) continue;
+    ENTREPOT_TRY(around_.blobs.sync_name(found.digest));
+    around_.ledger.charge(found.disk_bytes);
+    batch.charged += found.disk_bytes;
+    ENTREPOT_TRY(update.put_blob(found.digest, found.size, found.disk_bytes));
+    around_.logger.info("{} is taken into the index: its file is there, and right", found.digest.text());
+  }
   return {};
 }
 

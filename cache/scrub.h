@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "cache/blob_check.h"
 #include "cache/blob_files.h"
 #include "cache/file_use.h"
 #include "cache/inbox.h"
@@ -28,7 +29,7 @@ namespace entrepot::cache {
 ///     resting --a day after the pass began--> all …
 ///
 /// A disk that gives errors for one file after the other is not damage of the files: the pass ends there, and
-/// nothing more is dropped. Pages that were not in memory before do not stay in memory.
+/// nothing more is dropped.
 class Scrub {
  public:
   struct Surroundings {
@@ -45,22 +46,11 @@ class Scrub {
   ~Scrub();
 
  private:
-  struct Found {
-    Digest digest;
-    BlobRow row;
-  };
   void run();
   bool pass(bool is_first);
   /// False: the thread is to end, or the disk is not to be trusted.
-  bool check_all(const std::vector<Found>& blobs);
-  /// What is wrong with its file; "" = nothing.
-  Result<std::string> look_at(const Found& blob, uint64_t& inode);
-  Result<std::string> hash(int file, const Digest& digest);
-  void tell(const Found& blob, const std::string& complaint, uint64_t inode);
-
-  Result<std::vector<Found>> youngest() const;
-  Result<std::vector<Found>> slice(std::string& from) const;
-  Result<DamagedBlob> describe(const Found& blob) const;
+  bool check_all(const std::vector<BlobCheck::Found>& blobs);
+  void tell(const BlobCheck::Found& blob, const std::string& complaint, uint64_t inode);
 
   /// Sleeps as long as `bytes` may take. False: the thread is to end.
   bool spend(uint64_t bytes);
@@ -72,7 +62,7 @@ class Scrub {
   Counter checked_bytes_;
   Counter found_damaged_;
   Counter passes_;
-  std::string buffer_;
+  BlobCheck check_;
   MonotonicTime may_go_on_at_;
   int failures_in_a_row_ = 0;
   std::unordered_set<Digest, DigestHash> told_;  // in this pass: the writer may not have come to it yet

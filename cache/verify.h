@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "cache/blob_check.h"
+#include "cache/cache.h"
+#include "cache/inbox.h"
+
+namespace entrepot::cache {
+
+/// Every blob of the index against its file, and every file against the index, once, as fast as it goes. Made
+/// for one run, on a thread that may block for hours.
+class Verify {
+ public:
+  struct Surroundings {
+    Index& index;
+    OpenFiles& uses;
+    BlobFiles& blobs;
+    Inbox& inbox;
+    Logger& logger;
+  };
+  explicit Verify(Surroundings surroundings)
+      : around_(surroundings), check_(surroundings.index, surroundings.uses, surroundings.blobs) {}
+
+  /// `on_progress`: false = leave off; the run is then `cancelled`. `damaged`: as of Scrub.
+  Result<VerifyReport> run(bool repairs, const OnVerifyProgress& on_progress,
+                           const std::function<void(DamagedBlob)>& damaged);
+
+ private:
+  Status check_rows(const OnVerifyProgress& on_progress, const std::function<void(DamagedBlob)>& damaged);
+  Status check_files(const OnVerifyProgress& on_progress);
+  Status judge_unknown(BlobFiles::Found found);
+  Result<bool> is_known(const Digest& digest) const;
+  void note(const Digest& digest, const std::string& complaint);
+
+  const Surroundings around_;
+  BlobCheck check_;
+  VerifyReport report_;
+  bool repairs_ = false;
+};
+
+}  // namespace entrepot::cache
