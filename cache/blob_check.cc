@@ -16,7 +16,6 @@ namespace {
 constexpr size_t kPiece = 256u << 10;
 constexpr size_t kSlice = 256;
 constexpr size_t kMaxHolders = 8;
-constexpr uint64_t kLeastCost = 4096;  // of a file, however small
 
 }  // namespace
 
@@ -80,7 +79,7 @@ Result<std::string> BlobCheck::hash(int file, const Digest& digest, const Spend&
       ENTREPOT_TRY_ASSIGN(count, read_at(file, buffer_.data(), buffer_.size(), at));
       ::posix_fadvise(file, static_cast<off_t>(at), static_cast<off_t>(count), POSIX_FADV_DONTNEED);
     }
-    if (!spend(std::max(count, at == 0 ? kLeastCost : 0))) return fail(Errc::cancelled, "stopped");
+    if (!spend(count)) return fail(Errc::cancelled, "stopped");
     if (count == 0) break;
     hasher.update(std::string_view(buffer_).substr(0, count));
     at += count;

@@ -136,6 +136,11 @@ Status BlobFiles::place(int parts, const std::string& part_name, const Digest& d
   return {};
 }
 
+bool BlobFiles::is_pending(const Digest& digest) {
+  std::lock_guard lock(mutex_);
+  return pending_.contains(digest);
+}
+
 void BlobFiles::settle(const Digest& digest) {
   std::lock_guard lock(mutex_);
   auto pending = pending_.find(digest);

@@ -49,6 +49,8 @@ class BlobFiles {
   Status place(int parts, const std::string& part_name, const Digest& digest);
   /// Makes the name of a file that is there durable; once for each directory, which holds for all in it.
   Status sync_name(const Digest& digest);
+  /// Placed, and its commit not settled.
+  bool is_pending(const Digest& digest);
   /// The commit of a placed file is durable.
   void settle(const Digest& digest);
   /// The commit failed: the file is taken away again. Not when it replaced one: that one's row, if it has

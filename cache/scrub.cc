@@ -14,6 +14,7 @@ constexpr int kMostFailuresInARow = 8;
 constexpr auto kBetweenPasses = std::chrono::hours(24);
 constexpr auto kAfterFailure = std::chrono::minutes(10);
 constexpr int kNiceness = 10;
+constexpr uint64_t kCostOfFile = 4096;  // besides its bytes
 
 }  // namespace
 
@@ -77,6 +78,7 @@ bool Scrub::check_all(const std::vector<BlobCheck::Found>& blobs) {
   };
   for (const BlobCheck::Found& blob : blobs) {
     if (told_.contains(blob.digest)) continue;
+    if (!spend(kCostOfFile)) return false;
     uint64_t inode = 0;
     Result<std::string> complaint = check_.look_at(blob, spend_on, inode);
     if (!complaint) {

@@ -40,9 +40,9 @@ Status Verify::check_rows(const OnVerifyProgress& on_progress,
   int failures_in_a_row = 0;
   for (std::string from;;) {
     ENTREPOT_TRY_ASSIGN(std::vector<BlobCheck::Found> blobs, check_.slice(from));
-    for (const BlobCheck::Found& blob : blobs) {
+    for (BlobCheck::Found& blob : blobs) {
       uint64_t inode = 0;
-      Result<std::string> complaint = check_.look_at(blob, spend, inode);
+      Result<std::string> complaint = look_at(blob, spend, inode);
       if (!complaint && complaint.error().code == Errc::cancelled) return fail(left_off());
       ++report_.checked;
       if (!complaint) {
@@ -66,11 +66,25 @@ Status Verify::check_rows(const OnVerifyProgress& on_progress,
   }
 }
 
+// A file that is missing, or another, while its row stays as it was: a row is doomed before its file goes.
+Result<std::string> Verify::look_at(BlobCheck::Found& blob, const BlobCheck::Spend& spend, uint64_t& inode) {
+  while (true) {
+    ENTREPOT_TRY_ASSIGN(std::string complaint, check_.look_at(blob, spend, inode));
+    if (complaint.empty()) return complaint;
+    ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, find_row(blob.digest));
+    if (!row || row->state != BlobState::committed) return std::string();
+    if (row->sequence == blob.row.sequence) return complaint;
+    blob.row = *row;
+  }
+}
+
 Status Verify::check_files(const OnVerifyProgress& on_progress) {
   auto visit = [&](BlobFiles::Found found) -> Status {
     if (!on_progress(report_)) return fail(left_off());
-    ENTREPOT_TRY_ASSIGN(bool has_row, is_known(found.digest));
-    return has_row ? Status() : judge_unknown(std::move(found));
+    // In this order: what is settled between the two has a row.
+    bool is_pending = around_.blobs.is_pending(found.digest);
+    ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, find_row(found.digest));
+    return is_pending || row ? Status() : judge_unknown(std::move(found));
   };
   return around_.blobs.walk(visit, [this](const std::string& path) {
     ++report_.foreign;
@@ -78,17 +92,17 @@ Status Verify::check_files(const OnVerifyProgress& on_progress) {
   });
 }
 
-Result<bool> Verify::is_known(const Digest& digest) const {
+Result<std::optional<BlobRow>> Verify::find_row(const Digest& digest) const {
   ENTREPOT_TRY_ASSIGN(Index::Reader reader, around_.index.read());
-  ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, reader.view().blob(digest));
-  return row.has_value();
+  return reader.view().blob(digest);
 }
 
-// One that was put there a moment ago and is not committed yet looks like this too; the writer knows it.
 Status Verify::judge_unknown(BlobFiles::Found found) {
   struct stat status;
   Result<Digest> actual = hash_file(found.file.get(), found.digest.algorithm());
   if (!actual || ::fstat(found.file.get(), &status) != 0) return {};
+  ENTREPOT_TRY_ASSIGN(std::optional<struct stat> now, around_.blobs.status_of(found.digest));
+  if (!now || now->st_ino != status.st_ino) return {};  // it was just being evicted
   ++report_.unknown;
   bool is_right = *actual == found.digest;
   note(found.digest,

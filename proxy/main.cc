@@ -46,6 +46,7 @@ int run(const std::vector<std::string>& arguments) {
     case cli::Verb::pin:
     case cli::Verb::unpin:
     case cli::Verb::purge:
+    case cli::Verb::verify:
       return cli::run_cache_verb(command, *loaded);
     case cli::Verb::serve:
       daemon::prepare_to_serve();

@@ -1,11 +1,14 @@
 #include "proxy/cli/cache_verb.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <thread>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -20,6 +23,7 @@ namespace {
 
 // A cache that is only looked after evicts nothing, whatever this command line's budget is.
 constexpr uint64_t kNoBudget = uint64_t{1} << 60;
+constexpr std::chrono::milliseconds kAskEvery{200};
 
 using Call = std::function<Result<std::string>(const std::string& verb, const std::string& request)>;
 
@@ -31,10 +35,10 @@ struct StoppedCache {
   std::unique_ptr<cache::Cache> cache;
   std::unique_ptr<manage::Verbs> verbs;
 
-  static Result<std::unique_ptr<StoppedCache>> open(const config::Config& config);
+  static Result<std::unique_ptr<StoppedCache>> open(const config::Config& config, bool rebuilds);
 };
 
-Result<std::unique_ptr<StoppedCache>> StoppedCache::open(const config::Config& config) {
+Result<std::unique_ptr<StoppedCache>> StoppedCache::open(const config::Config& config, bool rebuilds) {
   const std::string& directory = config.cache.directory;
   struct stat status;
   if (::stat((directory + "/FORMAT").c_str(), &status) != 0)
@@ -45,12 +49,14 @@ Result<std::unique_ptr<StoppedCache>> StoppedCache::open(const config::Config& c
   options.max_size = kNoBudget;
   options.offline = true;
   options.is_run = false;
+  options.is_rebuild = rebuilds;
   ENTREPOT_TRY_ASSIGN(stopped->cache, cache::Cache::open(std::move(options), stopped->clock, stopped->logger,
                                                          stopped->metrics));
   manage::Verbs::Limits limits{0, config.cache.min_free, config.cache.offline};
   ENTREPOT_TRY_ASSIGN(limits.max_size, config::resolve_size(config.cache.max_size, directory));
   stopped->verbs = std::make_unique<manage::Verbs>(
-      *stopped->cache, config.upstreams, stopped->clock, [limits] { return limits; }, nullptr);
+      *stopped->cache, config.upstreams, stopped->clock, [limits] { return limits; },
+      manage::Verbs::Listeners{});
   return stopped;
 }
 
@@ -66,6 +72,8 @@ const char* name_of(Verb verb) {
       return "unpin";
     case Verb::purge:
       return "purge";
+    case Verb::verify:
+      return "verify";
     case Verb::serve:
     case Verb::check_config:
       break;
@@ -131,8 +139,45 @@ Result<int> list(const Command& command, const Call& call) {
   return images.is_empty() && !names_all ? kFailed : kSuccess;
 }
 
+/// One line that is written over, for a person who waits.
+class ProgressLine {
+ public:
+  explicit ProgressLine(bool is_wanted) : is_shown_(is_wanted && ::isatty(STDERR_FILENO) == 1) {}
+  ~ProgressLine() { show(""); }
+  void show(const std::string& text) {
+    if (!is_shown_ || text == last_) return;
+    std::fprintf(stderr, "\r%s\033[K", text.c_str());
+    last_ = text;
+  }
+
+ private:
+  const bool is_shown_;
+  std::string last_;
+};
+
+Result<int> verify(const Command& command, const Call& call) {
+  ENTREPOT_TRY_ASSIGN(Json answer, ask(call, Verb::verify, {{"repair", command.repairs}}));
+  if (command.repairs && !answer.value("repair", false))
+    return fail(Errc::overloaded, "a verification that does not repair is under way: wait for its end");
+  ProgressLine line(!command.wants_json);
+  while (answer.value("state", "") == "running") {
+    line.show(verify_progress(answer));
+    std::this_thread::sleep_for(kAskEvery);
+    ENTREPOT_TRY_ASSIGN(answer, ask(call, Verb::verify, {{"ask", true}}));
+  }
+  line.show("");
+  if (answer.value("state", "") != "done")
+    return fail(Errc::io_error, "the verification has failed: " + answer.value("message", ""));
+  print(command.wants_json ? dumped(answer, 2) + '\n' : verify_text(answer));
+  uint64_t unreadable = answer.value("unreadable", uint64_t{0});
+  uint64_t repairable = answer.value("damaged", uint64_t{0}) + answer.value("unknown", uint64_t{0});
+  bool is_sound = unreadable == 0 && (repairable == 0 || command.repairs);
+  return is_sound ? kSuccess : kFailed;
+}
+
 Result<int> perform(const Command& command, const Call& call, bool is_running) {
   if (command.verb == Verb::ls) return list(command, call);
+  if (command.verb == Verb::verify) return verify(command, call);
   Json request = Json::object();
   if (command.verb != Verb::stats)
     request = {{"images", command.images}, {"upstreams", command.upstreams}, {"dry_run", command.is_dry_run}};
@@ -153,13 +198,15 @@ Result<int> perform(const Command& command, const Call& call, bool is_running) {
 
 Result<int> run(const Command& command, const config::Config& config) {
   std::optional<ControlClient> daemon = ControlClient::connect(config.control.listen.path);
+  if (daemon && command.rebuilds)
+    return fail(Errc::overloaded, "a daemon serves this cache: stop it, and rebuild its index then");
   if (daemon) {
     auto call = [&daemon](const std::string& verb, const std::string& request) {
       return daemon->call(verb, request);
     };
     return perform(command, call, true);
   }
-  ENTREPOT_TRY_ASSIGN(std::unique_ptr<StoppedCache> stopped, StoppedCache::open(config));
+  ENTREPOT_TRY_ASSIGN(std::unique_ptr<StoppedCache> stopped, StoppedCache::open(config, command.rebuilds));
   auto call = [&stopped](const std::string& verb, const std::string& request) {
     return stopped->verbs->perform(verb, request);
   };

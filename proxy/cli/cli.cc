@@ -16,6 +16,8 @@ struct Options {
   std::vector<std::string> images;
   std::vector<std::string> upstreams;
   bool is_dry_run = false;
+  bool repairs = false;
+  bool rebuilds = false;
 };
 
 struct VerbEntry {
@@ -31,6 +33,7 @@ constexpr VerbEntry kVerbs[] = {
     {Verb::pin, "pin", "keep images: they are not evicted"},
     {Verb::unpin, "unpin", "let images be evicted again"},
     {Verb::purge, "purge", "take images out of the cache"},
+    {Verb::verify, "verify", "hash all that is in the cache, and say what is damaged"},
 };
 constexpr const char* kImages =
     "nginx:1.27, quay.io/team/app (all of its tags), quay.io/team/*:1.* (globs), NAME@sha256:..., "
@@ -66,6 +69,10 @@ void add_options(CLI::App& app, const VerbEntry& entry, Options& options, std::s
   bool takes_images = entry.verb == Verb::ls || entry.verb == Verb::pin || entry.verb == Verb::unpin ||
                       entry.verb == Verb::purge;
   if (takes_images) add_image_options(verb, entry.verb, options);
+  if (entry.verb != Verb::verify) return;
+  verb.add_flag("--repair", options.repairs,
+                "drop what is damaged, so that it is fetched again; take in what is right");
+  verb.add_flag("--rebuild", options.rebuilds, "make the index anew, of a cache that nobody serves");
 }
 
 const VerbEntry* find_parsed(const CLI::App& app) {
@@ -103,10 +110,16 @@ Parsed parse(const std::vector<std::string>& arguments, const std::string& versi
     app.parse(std::move(reversed));
     const VerbEntry& entry = *find_parsed(app);  // there is one: it is required
     const CLI::App& verb = *app.get_subcommand(entry.name);
-    Command command{entry.verb,        file_of(verb, options, default_file),
-                    options.sets,      options.wants_json,
-                    options.images,    options.upstreams,
-                    options.is_dry_run};
+    Command command;
+    command.verb = entry.verb;
+    command.config_file = file_of(verb, options, default_file);
+    command.sets = options.sets;
+    command.wants_json = options.wants_json;
+    command.images = options.images;
+    command.upstreams = options.upstreams;
+    command.is_dry_run = options.is_dry_run;
+    command.repairs = options.repairs;
+    command.rebuilds = options.rebuilds;
     bool needs_images = entry.verb == Verb::pin || entry.verb == Verb::unpin || entry.verb == Verb::purge;
     if (needs_images && command.images.empty() && command.upstreams.empty())
       return {std::nullopt,

@@ -10,7 +10,7 @@
 
 namespace entrepot::cli {
 
-enum class Verb { serve, check_config, ls, stats, pin, unpin, purge };
+enum class Verb { serve, check_config, ls, stats, pin, unpin, purge, verify };
 
 /// Exit codes of every verb.
 inline constexpr int kSuccess = 0;
@@ -25,6 +25,8 @@ struct Command {
   std::vector<std::string> images;     // as they were given
   std::vector<std::string> upstreams;  // --upstream
   bool is_dry_run = false;
+  bool repairs = false;  // of verify, as the next
+  bool rebuilds = false;
 };
 
 /// What to do instead of running a verb: --help, --version, a usage error.

@@ -113,4 +113,26 @@ std::string purge_text(const Json& answer) {
   return text;
 }
 
+std::string verify_progress(const Json& answer) {
+  uint64_t checked = answer.value("checked", uint64_t{0});
+  uint64_t blobs = std::max(answer.value("blobs", uint64_t{0}), checked);
+  return fmt::format("{} of {} blobs, {}, {} damaged", checked, blobs,
+                     readable_size(answer.value("bytes", uint64_t{0})), answer.value("damaged", uint64_t{0}));
+}
+
+std::string verify_text(const Json& answer) {
+  std::string text;
+  for (const Json& problem : answer["problems"])
+    text += text_of(problem["digest"]) + ": " + text_of(problem["message"]) + '\n';
+  for (const Json& path : answer["foreign_files"])
+    text += "none of the cache's, left alone: " + text_of(path) + '\n';
+  auto number = [&answer](const char* name) { return answer.value(name, uint64_t{0}); };
+  bool repairs = answer.value("repair", false);
+  text += fmt::format("{}, {}: {} damaged{}, {} unreadable, {} unknown{}\n",
+                      plural(number("checked"), "blob"), readable_size(number("bytes")), number("damaged"),
+                      repairs && number("damaged") > 0 ? " and dropped" : "", number("unreadable"),
+                      number("unknown"), repairs && number("unknown") > 0 ? " and repaired" : "");
+  return text;
+}
+
 }  // namespace entrepot::cli

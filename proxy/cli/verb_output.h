@@ -17,5 +17,7 @@ std::string image_table(const Json& images, bool with_heading);
 std::string stats_text(const Json& stats, bool is_running);
 std::string pin_text(const Json& answer, bool is_pin);
 std::string purge_text(const Json& answer);
+std::string verify_progress(const Json& answer);
+std::string verify_text(const Json& answer);
 
 }  // namespace entrepot::cli

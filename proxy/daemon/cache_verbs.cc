@@ -19,18 +19,20 @@ Task<bool> forget_answers(registry::RegistryHandler& handler) {
 
 CacheVerbs::CacheVerbs(LoopGroup& loops, DiskPool& pool, cache::Cache& cache,
                        std::span<const upstream::Settings> upstreams, const Clock& clock,
-                       std::vector<pull::Puller*> pullers, std::vector<registry::RegistryHandler*> handlers)
+                       std::vector<pull::Puller*> pullers, std::vector<registry::RegistryHandler*> handlers,
+                       std::function<void(cache::DamagedBlob)> damaged)
     : loops_(loops),
       pool_(pool),
       pullers_(std::move(pullers)),
       handlers_(std::move(handlers)),
-      verbs_(
-          cache, upstreams, clock,
-          [&cache] {
-            cache::Cache::Limits limits = cache.limits();
-            return manage::Verbs::Limits{limits.max_size, limits.min_free, cache.options().offline};
-          },
-          [this](const cache::Repository& repository, const auto& tags) { forget(repository, tags); }) {}
+      verbs_(cache, upstreams, clock,
+             [&cache] {
+               cache::Cache::Limits limits = cache.limits();
+               return manage::Verbs::Limits{limits.max_size, limits.min_free, cache.options().offline};
+             },
+             {.purged = [this](const cache::Repository& repository,
+                               const std::vector<std::string>& tags) { forget(repository, tags); },
+              .damaged = std::move(damaged)}) {}
 
 Task<Result<std::string>> CacheVerbs::call(EventLoop& loop, std::string verb, std::string request) {
   if (waiting_.fetch_add(1) >= kMaxWaiting) {

@@ -23,7 +23,8 @@ class CacheVerbs {
   /// `pool`: of one thread.
   CacheVerbs(LoopGroup& loops, DiskPool& pool, cache::Cache& cache,
              std::span<const upstream::Settings> upstreams, const Clock& clock,
-             std::vector<pull::Puller*> pullers, std::vector<registry::RegistryHandler*> handlers);
+             std::vector<pull::Puller*> pullers, std::vector<registry::RegistryHandler*> handlers,
+             std::function<void(cache::DamagedBlob)> damaged);
 
   /// Any loop, which is `loop`. Errors: those of Verbs::perform; overloaded when too many wait.
   Task<Result<std::string>> call(EventLoop& loop, std::string verb, std::string request);

@@ -65,6 +65,7 @@ Parts::~Parts() {
   look_ups_.reset();
   warming_.reset();
   managing_.reset();
+  verbs_.reset();  // and what it verifies
   if (cache_) cache_->stop();
   server_.reset();
   admin_server_.reset();
@@ -143,8 +144,13 @@ void Parts::make_handlers() {
     admin_handlers_.push_back(
         std::make_unique<admin::AdminHandler>(loops_->at(i), *look_ups_, metrics_, health_, admin_options));
   }
+  // Offline, what is damaged is dropped all the same: wrong bytes are of no use to anybody.
+  if (!config_.cache.offline) healer_ = std::make_unique<warm::Healer>(*pullers_.front(), metrics_);
+  auto heal = [this](cache::DamagedBlob blob) {
+    if (healer_) healer_->heal(std::move(blob));
+  };
   verbs_ = std::make_unique<CacheVerbs>(*loops_, *managing_, *cache_, config_.upstreams, clock_,
-                                        pointers(pullers_), pointers(registry_handlers_));
+                                        pointers(pullers_), pointers(registry_handlers_), heal);
   for (const std::unique_ptr<pull::Puller>& puller : pullers_) {
     auto query = [puller = puller.get()](Digest digest) { return state_of(*puller, digest); };
     auto call = [verbs = verbs_.get()](EventLoop& loop, std::string verb, std::string request) {
@@ -270,8 +276,6 @@ void Parts::start() {
 
 void Parts::start_scrub() {
   if (config_.cache.scrub_rate == 0) return;
-  // Offline, what is damaged is dropped all the same: wrong bytes are of no use to anybody.
-  if (!config_.cache.offline) healer_ = std::make_unique<warm::Healer>(*pullers_.front(), metrics_);
   auto damaged = [this](cache::DamagedBlob blob) {
     if (healer_) healer_->heal(std::move(blob));
   };

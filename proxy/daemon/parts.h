@@ -79,7 +79,7 @@ class Parts {
   std::vector<std::unique_ptr<admin::AdminHandler>> admin_handlers_;
   std::vector<std::unique_ptr<admin::ControlHandler>> control_handlers_;
   std::unique_ptr<warm::Prefetcher> prefetcher_;  // nullptr: hooks.prefetch is off
-  std::unique_ptr<warm::Healer> healer_;          // nullptr: offline, or no scrub
+  std::unique_ptr<warm::Healer> healer_;          // nullptr: offline
   std::unique_ptr<PushHook> push_hook_;           // nullptr: no hooks listener; as the next
   std::vector<std::unique_ptr<admin::HookHandler>> hook_handlers_;
   std::unique_ptr<http::Server> server_;                 // the data listeners: drained

@@ -193,12 +193,36 @@ Result<Json> purge_selected(cache::Cache& cache, const ImageNames& names, Fields
               {"bytes", report.disk_bytes}};
 }
 
-}  // namespace
-
-bool Verbs::knows(std::string_view verb) {
-  constexpr std::string_view kVerbs[] = {"ls", "stats", "pin", "unpin", "purge"};
-  return std::ranges::find(kVerbs, verb) != std::end(kVerbs);
+// Begins one, or is told of the one that runs; with `ask`, of the last one.
+Result<Json> verify(VerifyJob& job, Fields& fields) {
+  bool repairs = fields.flag("repair");
+  bool only_asks = fields.flag("ask");
+  ENTREPOT_TRY(fields.check());
+  if (!only_asks) job.start(repairs);
+  std::optional<VerifyJob::Status> status = job.status();
+  if (!status) return fail(Errc::not_found, "nothing was verified since the start");
+  const cache::VerifyReport& report = status->report;
+  Json json{{"state", status->is_running ? "running"
+                      : status->failure  ? "failed"
+                                         : "done"},
+            {"repair", status->repairs},
+            {"blobs", report.blobs},
+            {"checked", report.checked},
+            {"bytes", report.bytes},
+            {"damaged", report.damaged},
+            {"unreadable", report.unreadable},
+            {"unknown", report.unknown},
+            {"foreign", report.foreign}};
+  if (status->failure) json["message"] = status->failure->message;
+  if (status->is_running) return json;
+  json["problems"] = Json::array();
+  for (const cache::VerifyReport::Problem& problem : report.problems)
+    json["problems"].push_back({{"digest", problem.digest.text()}, {"message", problem.complaint}});
+  json["foreign_files"] = report.foreign_paths;
+  return json;
 }
+
+}  // namespace
 
 Result<std::string> Verbs::perform(std::string_view verb, std::string_view request) {
   ENTREPOT_TRY_ASSIGN(Fields fields, Fields::parse(request));
@@ -207,6 +231,8 @@ Result<std::string> Verbs::perform(std::string_view verb, std::string_view reque
     ENTREPOT_TRY_ASSIGN(answer, list(cache_, names_, fields));
   } else if (verb == "stats") {
     ENTREPOT_TRY_ASSIGN(answer, stats(cache_, limits_(), fields));
+  } else if (verb == "verify") {
+    ENTREPOT_TRY_ASSIGN(answer, verify(verify_, fields));
   } else if (verb == "purge") {
     ENTREPOT_TRY_ASSIGN(answer, purge_selected(cache_, names_, fields, on_purged_));
   } else if (verb == "pin" || verb == "unpin") {

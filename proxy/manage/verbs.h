@@ -10,6 +10,7 @@
 #include "cache/cache.h"
 #include "proxy/manage/image_names.h"
 #include "proxy/manage/purging.h"
+#include "proxy/manage/verify_job.h"
 
 namespace entrepot::manage {
 
@@ -25,18 +26,25 @@ class Verbs {
     bool is_offline = false;
   };
 
-  /// `on_purged` may be empty.
+  /// What others have to do with it; both may be empty.
+  struct Listeners {
+    OnPurged purged;
+    std::function<void(cache::DamagedBlob)>
+        damaged;  // and dropped, by `verify`; on the index writer's thread
+  };
+
   Verbs(cache::Cache& cache, std::span<const upstream::Settings> upstreams, const Clock& clock,
-        std::function<Limits()> limits, OnPurged on_purged)
+        std::function<Limits()> limits, Listeners listeners)
       : cache_(cache),
         names_(upstreams),
         clock_(clock),
         limits_(std::move(limits)),
-        on_purged_(std::move(on_purged)) {}
+        on_purged_(std::move(listeners.purged)),
+        verify_(cache, clock, std::move(listeners.damaged)) {}
 
-  static bool knows(std::string_view verb);
-  /// BLOCKING. `request` is a JSON object, or "" for an empty one. Errors: bad_request; manifest_unknown when
-  /// nothing is selected by what was named; the cache's.
+  /// BLOCKING. `request` is a JSON object, or "" for an empty one. `verify` does not wait for its end: it
+  /// says how far it is. Errors: bad_request; manifest_unknown when nothing is selected by what was named;
+  /// the cache's.
   Result<std::string> perform(std::string_view verb, std::string_view request);
 
  private:
@@ -45,6 +53,7 @@ class Verbs {
   const Clock& clock_;
   const std::function<Limits()> limits_;
   const OnPurged on_purged_;
+  VerifyJob verify_;
 };
 
 }  // namespace entrepot::manage
