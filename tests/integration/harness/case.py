@@ -7,11 +7,13 @@ import tempfile
 import threading
 import unittest
 
-from . import dockerd, image, paths, registry, tokens, upstream
+from . import disk, dockerd, image, paths, registry, tokens, upstream
 from .certificates import Authority, Certificate
 from .containers import Containers
 from .content import Content
+from .disk_faults import DiskFaults
 from .entrepot import Entrepot
+from .ext4 import Ext4
 from .own_etc import OwnEtc
 from .own_network import OwnNetwork
 
@@ -106,6 +108,21 @@ class TestCase(unittest.TestCase):
         self.need_docker()
         made = OwnNetwork()
         self.addCleanup(made.leave)
+        return made
+
+    def make_disk_faults(self, root: pathlib.Path) -> DiskFaults:
+        """A disk below `root` that fails on command: for programs that are started with its `environment`."""
+        return DiskFaults(self.scratch / "disk-faults", root)
+
+    def make_ext4(self, mib: int, inodes: int | None = None) -> Ext4:
+        """A small file system. Programs that start from now on see it, others do not."""
+        why_not = disk.why_no_mount()
+        if why_not and os.environ.get("ENTREPOT_WITHOUT_MOUNT"):
+            self.skipTest(why_not)
+        if why_not:
+            self.fail(f"{why_not}; ENTREPOT_WITHOUT_MOUNT=1 leaves these tests out")
+        made = Ext4(self.scratch / "ext4", mib, inodes)
+        self.addCleanup(made.close)
         return made
 
     def make_gate(self) -> threading.Event:

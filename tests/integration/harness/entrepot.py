@@ -80,6 +80,10 @@ class Entrepot:
         self._config.write_text(self._tables + "[cache]\n" + "".join(f"{key} = {_toml_value(value)}\n" for key, value in cache.items()))
         self._process.send(signal.SIGHUP)
 
+    def set_environment(self, environment: dict):
+        """For the next start, on top of what it has."""
+        self._environment |= environment
+
     def start_and_kill(self, seconds: float):
         """Starts it, and kills it so soon that it may not be ready yet."""
         self._begin()
@@ -239,8 +243,9 @@ class Entrepot:
         return Client(f"http://{self.addresses['admin']}")
 
     def control(self) -> Client:
-        """The control socket: HTTP over a unix socket in the cache directory."""
-        return Client(f"unix://{self.cache}/control.sock")
+        """The control socket: HTTP over a unix socket, in the cache directory unless control.listen says otherwise."""
+        place = self._settings.get("control.listen", f"unix:{self.cache}/control.sock").removeprefix("unix:")
+        return Client(f"unix://{place}")
 
     def state(self, digest: str) -> str:
         """"absent", "filling" or "committed"."""
@@ -277,7 +282,7 @@ def _environment() -> dict:
     return {
         **{name: "" for name in os.environ if name.startswith("AWS_")},  # the tests' own cloud alone
         "HTTP_PROXY": "", "HTTPS_PROXY": "", "http_proxy": "", "https_proxy": "", "NOTIFY_SOCKET": "",
-        "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
+        "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1:verify_asan_link_order=0",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
         "TSAN_OPTIONS": "halt_on_error=0:second_deadlock_stack=1:exitcode=66",
     }
