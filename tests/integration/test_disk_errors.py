@@ -1,0 +1,325 @@
+"""A disk that gives errors, is slow or hangs: streams go on or end short, nothing unsure is kept, and everybody whom the disk does not
+concern is served as ever. What each row of the fault matrix asks is in its test's name."""
+
+import time
+
+from harness import case, disk, process, quirks, wait
+from harness.crowd import Crowd
+from harness.disk_case import MIB, DiskCase
+
+# Not what a loop may do itself: the probe never waits, and what is sent was in memory a moment ago.
+WRITES = "create,write,fsync,fdatasync,ftruncate,link,rename,unlink,mkdir"
+EVERYTHING = f"open,read,{WRITES}"
+
+
+class ErrorTest(DiskCase):
+    @case.short
+    def test_f06_writes_fail(self):
+        self.start()
+        here, blobs = self.blob(MIB, "here"), [self.blob(2 * MIB, f"blob {number}") for number in range(5)]
+        self.store_blobs(here)
+        broken = self.faults.lay("write", "parts/*", "errno EIO")
+        for blob in blobs:
+            self.expect_right(self.get(blob), blob)
+            self.expect_hit(here)
+        self.expect_bitten(broken)
+        for blob in blobs:
+            self.expect_not_stored(blob)
+        self.expect_alive()
+        self.faults.clear()
+        self.expect_recovery(*blobs)
+
+    def test_f06_the_health_says_that_the_disk_is_degraded(self):
+        """Ready all the while; but whoever watches is told."""
+        self.start()
+        blobs = [self.blob(2 * MIB, f"blob {number}") for number in range(5)]
+        self.faults.lay("write", "parts/*", "errno EIO")
+        for blob in blobs:
+            self.expect_right(self.get(blob), blob)
+        ready = self.entrepot.admin().get("/readyz?verbose")
+        self.assertEqual(ready.status, 200)
+        self.assertIn("degraded", ready.body.decode())
+
+    def test_f06_one_write_in_the_middle_fails(self):
+        self.start()
+        blob, gate = self.blob(6 * MIB, "half way"), self.make_gate()
+        self.upstream.on("GET", blob.digest, quirks.stall(3 * MIB, gate), times=1)
+        crowd = Crowd([lambda on_bytes: self.get(blob, on_bytes=on_bytes)] * 3)
+        crowd.wait_for(MIB)
+        once = self.faults.lay("write", "parts/*", "errno EIO", 1, 1)
+        gate.set()
+        replies = crowd.wait_ended()
+        self.expect_right_or_short(replies, blob)
+        self.expect_bitten(once)
+        self.faults.clear()
+        self.expect_recovery(blob)
+
+    @case.short
+    def test_f07_a_sync_fails_once_and_is_not_tried_again(self):
+        self.start()
+        blob = self.blob(2 * MIB, "not synced")
+        name = f"parts/{blob.digest.replace(':', '-')}"
+        once = self.faults.lay("fdatasync", name, "errno EIO", 1, 1)
+        self.expect_right(self.get(blob), blob)
+        wait.until(lambda: once.happened, "the sync to fail")
+        self.expect_not_stored(blob)
+        self.assertEqual(once.matched, 1, "the same pages were synced again")
+        self.expect_right(self.get(blob), blob)
+        self.entrepot.wait_committed([blob.digest])
+        self.assertEqual((once.matched, self.fetches(blob)), (2, 2), "fetched again, into a new file")
+        self.faults.clear()
+        self.expect_recovery()
+
+    def test_f07_the_sync_of_a_directory_fails(self):
+        self.start()
+        here = self.blob(MIB, "here")
+        self.store_blobs(here)
+        for number, glob in enumerate(("blobs/sha256/*", "blobs/sha256")):
+            with self.subTest(glob):
+                blob = self.blob(2 * MIB, f"not synced {number}")
+                broken = self.faults.lay("fsync", glob, "errno EIO", 1, 1)
+                self.expect_right(self.get(blob), blob)
+                wait.until(lambda: broken.happened, "the sync to fail")
+                self.expect_not_stored(blob)
+                self.expect_hit(here)
+                self.faults.clear()
+                self.expect_recovery(blob)
+
+    @case.short
+    def test_f08_sending_fails_in_the_middle(self):
+        self.start()
+        blob = self.blob(8 * MIB, "unreadable")
+        self.store_blobs(blob)
+        broken = self.faults.lay("sendfile", "*", "errno EIO", 4)
+        reply = self.get(blob)
+        self.expect_bitten(broken)
+        self.assertFalse(reply.complete, "the bytes cannot have come from here")
+        self.faults.clear()
+        wait.until(lambda: self.is_fetched_again(blob), "it to be fetched again", 10, 0.2)
+        self.entrepot.wait_committed([blob.digest])
+        self.expect_hit(blob)
+        self.expect_recovery()
+
+    def is_fetched_again(self, blob) -> bool:
+        self.expect_right(self.get(blob), blob)
+        return self.fetches(blob) > 0
+
+    def test_f08_reading_cold_pages_fails(self):
+        """As a bad sector does: always, until it is written anew."""
+        self.start()
+        blob = self.blob(4 * MIB, "unreadable")
+        self.store_blobs(blob)
+        path = f"blobs/sha256/{blob.digest[7:9]}/*"
+        cold = self.faults.lay("probe", path, "errno EAGAIN")
+        broken = self.faults.lay("read", path, "errno EIO")
+        self.expect_right_or_short([self.get(blob)], blob)
+        self.expect_bitten(cold, broken)
+        wait.until(lambda: self.is_fetched_again(blob), "it to be fetched past the file that cannot be read", 10, 0.2)
+        self.faults.clear()
+        self.expect_recovery(blob)
+
+    def test_f08_reading_a_manifest_fails(self):
+        self.start()
+        manifest = self.manifest("unreadable")
+        self.store_blobs(manifest)
+        self.entrepot.restart()  # out of memory
+        broken = self.faults.lay("read", f"blobs/sha256/{manifest.digest[7:9]}/*", "errno EIO")
+        self.expect_right(self.get(manifest), manifest)
+        self.expect_bitten(broken)
+        self.faults.clear()
+        self.expect_recovery(manifest)
+
+    @case.short
+    def test_f09_the_sync_of_a_commit_fails(self):
+        self.start()
+        here = self.blob(MIB, "here")
+        self.store_blobs(here)
+        for calls in ("fdatasync", "write"):
+            with self.subTest(calls):
+                blob = self.blob(MIB, f"not committed {calls}")
+                broken = self.faults.lay(calls, "index/*", "errno EIO")
+                self.expect_right(self.get(blob), blob)
+                wait.until(lambda: broken.happened, "the commit to fail")
+                self.expect_not_stored(blob)
+                self.expect_hit(here)
+                self.expect_right(self.get(blob), blob)
+                self.expect_alive()
+                self.faults.clear()
+                self.expect_recovery(blob)
+
+    def test_f09_one_error_at_a_time_anywhere_in_a_commit(self):
+        """Each call of a commit fails once, and what was acknowledged before is there after a kill -9."""
+        self.start()
+        here = self.blob(MIB, "here")
+        self.store_blobs(here)
+        for number in range(1, 7):
+            with self.subTest(call=number):
+                blob = self.blob(MIB, f"call {number}")
+                once = self.faults.lay("write,fdatasync,fsync,ftruncate,create,open,mmap", "[ir]*", "errno EIO", number, number)
+                self.expect_right(self.get(blob), blob)
+                wait.until(lambda: once.happened or self.entrepot.state(blob.digest) == "committed", "the call to be reached")
+                self.faults.clear()
+                self.expect_recovery(blob)
+        self.entrepot.restart("kill")
+        self.expect_hit(here)
+
+    def test_f18_the_map_of_the_index_is_full(self):
+        """It takes evictions to go on, or nothing more is stored; nobody gets an error."""
+        self.start(environment={"DISK_FAULTS_MAP_SIZE": str(160 << 10)})
+        blobs = [self.blob(2000, f"small {number}") for number in range(400)]
+        for blob in blobs:
+            self.expect_right(self.get(blob), blob)
+        self.assertGreater(self.entrepot.metric("entrepot_index_failures_total"), 0, "the control: the map was full")
+        for blob in blobs[:20]:
+            self.expect_right(self.get(blob), blob)
+        self.expect_alive()
+
+    def test_f20_readers_that_were_killed_do_not_make_the_index_grow(self):
+        self.start()
+        blobs = [self.blob(20_000, f"blob {number}") for number in range(20)]
+        self.store_blobs(*blobs)
+        sizes = []
+        for cycle in range(12):
+            crowd = Crowd([lambda on_bytes, b=blob: self.entrepot.client().attempt(self.target(b)) for blob in blobs * 2])
+            self.entrepot.kill()
+            crowd.wait_ended()
+            self.entrepot.start()
+            new = self.blob(20_000, f"cycle {cycle}")
+            self.store_blobs(new)
+            sizes.append((self.cache / "index" / "data.mdb").stat().st_size)
+        self.assertLess(sizes[-1], 2 * sizes[1] + (256 << 10), sizes)
+
+    def test_f21_parts_on_another_file_system(self):
+        """A link does not reach from there to the blobs: refused at the start, or it works; not an error each time."""
+        other = self.scratch / "other"
+        disk.mount_small(other, "32m")
+        self.addCleanup(disk.unmount, other)
+        parts = self.scratch / "cache" / "parts"
+        parts.mkdir(parents=True, mode=0o700)
+        process.run(["mount", "--bind", other, parts])
+        self.addCleanup(disk.unmount, parts)
+        try:
+            self.start()
+        except AssertionError as refusal:
+            self.assertRegex(str(refusal), r"entrepot ended with [1-9]")
+            self.assertRegex(str(refusal), "parts")
+            return
+        blob = self.blob(MIB, "across")
+        self.expect_right(self.get(blob), blob)
+        self.entrepot.wait_committed([blob.digest], 10)
+
+
+class SlowDiskTest(DiskCase):
+    """Stopping checks that no loop stalled meanwhile."""
+
+    def seconds_for(self, call) -> float:
+        begun = time.monotonic()
+        call()
+        return time.monotonic() - begun
+
+    @case.short
+    def test_f12_syncs_take_two_seconds(self):
+        self.start(cache__max_size="40MiB")
+        here = self.blob(MIB, "here")
+        self.store_blobs(here)
+        slow = self.faults.lay("fsync,fdatasync", "*", "delay 2000")
+        blobs = [self.blob(2 * MIB, f"slow {number}") for number in range(8)]
+        crowd = Crowd([lambda on_bytes, b=blob: self.get(b, on_bytes=on_bytes) for blob in blobs])
+        wait.until(lambda: slow.matched, "a sync to begin")
+        for _ in range(10):
+            self.assertLess(self.seconds_for(lambda: self.expect_hit(here)), 1.5)
+        too_large = self.blob(48 * MIB, "past the cache")
+        self.assertLess(self.seconds_for(lambda: self.expect_right(self.get(too_large), too_large)), 5)
+        for reply, blob in zip(crowd.wait_ended(), blobs):
+            self.expect_right(reply, blob)
+        self.expect_alive()
+        self.faults.clear()
+        self.expect_recovery(*blobs)
+
+    def test_f12_a_miss_does_not_wait_for_the_syncs_of_others(self):
+        self.start()
+        slow = self.faults.lay("fsync,fdatasync", "*", "delay 2000")
+        blobs = [self.blob(2 * MIB, f"slow {number}") for number in range(8)]
+        crowd = Crowd([lambda on_bytes, b=blob: self.get(b, on_bytes=on_bytes) for blob in blobs])
+        wait.until(lambda: slow.matched, "a sync to begin")
+        later = self.blob(MIB, "later")
+        self.assertLess(self.seconds_for(lambda: self.expect_right(self.get(later), later)), 5)
+        crowd.wait_ended()
+
+    def test_f12_reads_take_300_ms(self):
+        self.start()
+        slow_blob, here = self.blob(4 * MIB, "slow"), self.blob(MIB, "here")
+        self.store_blobs(slow_blob, here)
+        path = f"blobs/sha256/{slow_blob.digest[7:9]}/{slow_blob.digest[7:]}"
+        self.faults.lay("probe", path, "errno EAGAIN")
+        slow = self.faults.lay("read", path, "delay 300")
+        crowd = Crowd([lambda on_bytes: self.get(slow_blob, on_bytes=on_bytes)] * 4)
+        wait.until(lambda: slow.matched, "a read to begin")
+        for _ in range(5):
+            self.assertLess(self.seconds_for(lambda: self.expect_hit(here)), 1.5)
+        missing = self.blob(MIB, "missing")
+        self.assertLess(self.seconds_for(lambda: self.expect_right(self.get(missing), missing)), 5)
+        for reply in crowd.wait_ended():
+            self.expect_right(reply, slow_blob)
+        self.faults.clear()
+        self.expect_recovery()
+
+    def hang(self, calls: str):
+        """Whoever calls the disk waits until the test ends it."""
+        hung = self.faults.lay(calls, "*", "hold")
+        self.addCleanup(self.faults.clear)
+        return hung
+
+    def get_soon(self, blob, seconds: float = 10):
+        """Right, and in time, while the disk hangs."""
+        crowd = Crowd([lambda on_bytes: self.get(blob, on_bytes=on_bytes)])
+        try:
+            wait.until(lambda: crowd.replies[0], f"an answer past the disk that hangs ({blob.digest})", seconds)
+        finally:
+            alive = [self.entrepot.admin().get(page).status for page in ("/healthz", "/readyz")]
+        self.assertEqual(alive, [200, 200])
+        self.expect_right(crowd.replies[0], blob)
+
+    def test_f13_writing_hangs(self):
+        """Those who need the disk are served past it. The loops go on."""
+        self.start()
+        here = self.blob(MIB, "here")
+        self.store_blobs(here)
+        hung = self.hang(WRITES)
+        blobs = [self.blob(2 * MIB, f"hangs {number}") for number in range(3)]
+        for blob in blobs:
+            self.expect_hit(here)
+            self.get_soon(blob)
+        self.expect_bitten(hung)
+        self.faults.clear()
+        self.expect_recovery(*blobs)
+
+    def test_f13_everything_hangs(self):
+        """Hits too are served past it."""
+        self.start()
+        here = self.blob(MIB, "here")
+        self.store_blobs(here)
+        hung = self.hang(EVERYTHING)
+        self.get_soon(here)
+        self.get_soon(self.blob(2 * MIB, "hangs"))
+        self.expect_bitten(hung)
+        self.faults.clear()
+        self.expect_recovery()
+
+    def test_f13_after_a_disk_that_hung_everything_goes_on(self):
+        """Whatever those who waited got: nobody is left behind."""
+        self.start()
+        here = self.blob(MIB, "here")
+        self.store_blobs(here)
+        hung = self.hang(EVERYTHING)
+        blobs = [self.blob(2 * MIB, f"hangs {number}") for number in range(6)]
+        crowd = Crowd([lambda on_bytes, b=blob: self.get(b, on_bytes=on_bytes) for blob in (here, *blobs)])
+        wait.until(lambda: hung.matched > 2, "the disk to be asked")
+        for _ in range(20):
+            self.expect_alive()
+            time.sleep(0.1)
+        self.assertTrue(self.entrepot.is_running)
+        self.faults.clear()
+        for reply, blob in zip(crowd.wait_ended(), (here, *blobs)):
+            self.expect_right(reply, blob)
+        self.expect_recovery(*blobs)
