@@ -41,6 +41,9 @@ class Ext4:
         """"ro", "rw", or "abort": as after an error, read-only until it is mounted again."""
         process.run(["mount", "-o", f"remount,{how}", self.mount_point])
 
+    def sync(self):
+        process.run(["sync", "-f", self.mount_point])
+
     def cut(self, flag: int = NOTHING_FLUSHED):
         """The power fails: nothing that is not on the disk will ever be."""
         directory = os.open(self.mount_point, os.O_RDONLY | os.O_DIRECTORY)

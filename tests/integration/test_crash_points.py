@@ -1,0 +1,151 @@
+"""The process is killed, the power fails, or the disk gives an error, at every single call of the disk: whatever the next start finds,
+nothing wrong is served, nothing that was acknowledged is lost, and nothing lies about that nobody knows.
+
+ENTREPOT_TEST_CRASH_POINTS says how many points are tried in all (350; 0: every one), a sample by ENTREPOT_TEST_SEED (else another each
+time; it is printed). ENTREPOT_TEST_CUTS says how often the power fails at a random moment (20)."""
+
+import os
+import random
+import sys
+import threading
+
+from harness import case, process, quirks, wait
+from harness.client import at_once
+from harness.crash_points import MIB, CrashPointCase, Scenario, target
+
+POINTS = int(os.environ.get("ENTREPOT_TEST_CRASH_POINTS", "350"))
+SEED = os.environ.get("ENTREPOT_TEST_SEED") or str(random.randrange(1 << 32))
+SCENARIOS = 7
+
+
+class FirstStart(Scenario):
+    """On an empty directory."""
+    starts = True
+
+    def prepare(self):
+        self.test.proxy.stop()
+        for path in self.test.cache.iterdir():
+            process.run(["rm", "-rf", path])
+        self.blob(10_000, "after the start")
+
+
+class Fill(Scenario):
+    """A manifest by tag, and a blob; something is there already."""
+
+    def prepare(self):
+        self.store(self.blob(30_000, "here"))
+        self.wanted, self.layer = self.manifest("by tag"), self.blob(300_000, "layer")
+        self.test.upstream.tag_digest("library/crash", "latest", self.wanted.digest)
+
+    def play(self, seen):
+        seen.get_and_wait(self.wanted, "latest")
+        seen.get_and_wait(self.layer)
+
+
+class Coalesced(Scenario):
+    """Three clients, one blob."""
+
+    def prepare(self):
+        self.store(self.blob(30_000, "here"))
+        self.layer = self.blob(MIB, "layer")
+
+    def play(self, seen):
+        at_once([lambda: seen.get(self.layer)] * 3)
+        seen.get_and_wait(self.layer)
+
+
+class TagMoved(Scenario):
+    """The tag names something else than when it was asked for first."""
+
+    def prepare(self):
+        old, self.new = self.manifest("old"), self.manifest("new")
+        self.test.upstream.tag_digest("library/crash", "moves", old.digest)
+        self.test.assertEqual(self.test.proxy.client().get(target(old, "moves")).digest, old.digest)
+        self.store(old)
+        self.test.upstream.tag_digest("library/crash", "moves", self.new.digest)
+
+    def play(self, seen):
+        seen.get_and_wait(self.new, "moves")
+
+
+class Eviction(Scenario):
+    """New blobs take the place of old ones."""
+    budget, evicts = 16 * MIB, True
+
+    def prepare(self):
+        for number in range(12):
+            self.store(self.blob(MIB, f"old {number}"))
+        self.new = [self.blob(3 * MIB // 2, f"new {number}") for number in range(3)]
+
+    def play(self, seen):
+        for one in self.new:
+            seen.get_and_wait(one)
+
+
+class Recovery(Scenario):
+    """A start after a kill that left half a blob, and after one that left a whole one that was not committed."""
+    starts = True
+
+    def prepare(self):
+        test, proxy = self.test, self.test.proxy
+        self.store(self.blob(30_000, "here"))
+        half, placed = self.blob(2 * MIB, "half"), self.blob(200_000, "placed")
+        proxy.stop()
+        proxy.set_environment(test.faulty)
+        proxy.start()
+        gate = test.make_gate()
+        test.upstream.on("GET", half.digest, quirks.stall(MIB, gate), times=1)
+        follower = threading.Thread(target=proxy.client().attempt, args=(target(half),))
+        follower.start()
+        parts = test.cache / "parts"
+        wait.until(lambda: any(path.stat().st_size >= MIB for path in parts.iterdir()), "half a blob")
+        test.faults.lay("link", "blobs/*", "kill-after")
+        proxy.client().attempt(target(placed))
+        wait.until(lambda: not proxy.is_running, "the process to be killed")
+        follower.join()
+        gate.set()
+        test.faults.clear()
+        test.assertEqual(len(list(parts.iterdir())), 2, "the control: there is something to recover")
+
+
+class Rebuild(Scenario):
+    """A start without an index."""
+    starts = True
+
+    def prepare(self):
+        self.store(self.blob(30_000, "here"), self.blob(600_000, "larger"), self.manifest("a manifest"))
+        self.test.proxy.stop()
+        process.run(["rm", "-rf", self.test.cache / "index"])
+
+
+class CrashPointTest(CrashPointCase):
+    def setUp(self):
+        super().setUp()
+        self.upstream = self.make_upstream()
+
+    def play(self, scenario: type):
+        self.begin(scenario(self))
+        told = self.enumerate(-(-POINTS // SCENARIOS), SEED)
+        print(f"{scenario.__name__}: {told}", file=sys.stderr)
+
+    def test_first_start(self):
+        self.play(FirstStart)
+
+    @case.short
+    def test_fill(self):
+        self.play(Fill)
+
+    def test_coalesced_fill(self):
+        self.play(Coalesced)
+
+    def test_tag_that_has_moved(self):
+        self.play(TagMoved)
+
+    def test_eviction(self):
+        self.play(Eviction)
+
+    def test_recovery(self):
+        self.play(Recovery)
+
+    def test_rebuild(self):
+        self.play(Rebuild)
