@@ -75,7 +75,7 @@ class Eviction(Scenario):
     def prepare(self):
         for number in range(12):
             self.store(self.blob(MIB, f"old {number}"))
-        self.new = [self.blob(3 * MIB // 2, f"new {number}") for number in range(3)]
+        self.new = [self.blob(3 * MIB // 2, f"new {number}") for number in range(2)]
 
     def play(self, seen):
         for one in self.new:
@@ -149,3 +149,28 @@ class CrashPointTest(CrashPointCase):
 
     def test_rebuild(self):
         self.play(Rebuild)
+
+    def test_a_manifest_that_came_back_without_its_commit_is_not_called_committed(self):
+        """It was acknowledged, evicted, and fetched again; then the process was killed when its file had its name. What kind of
+        manifest it is came with the commit; the link is there from before."""
+        scenario = Fill(self)
+        scenario.budget = 16 * MIB
+        self.begin(scenario)
+        self.proxy.set_environment(self.faulty)
+        self.proxy.start()
+        manifest = scenario.manifest("comes back")
+        scenario.store(manifest)
+        for number in range(16):
+            scenario.store(scenario.blob(MIB, f"pushes out {number}"))
+        wait.until(lambda: self.proxy.state(manifest.digest) == "absent", "the manifest to be evicted")
+        self.faults.lay("link", f"blobs/sha256/*/{manifest.digest[7:]}", "kill-after")
+        self.proxy.restart()  # out of memory
+        self.proxy.client().attempt(target(manifest))
+        wait.until(lambda: not self.proxy.is_running, "the process to be killed")
+        self.faults.clear()
+        self.proxy.start()
+        self.upstream.stop_listening()
+        status = self.proxy.client().get(target(manifest)).status
+        state = self.proxy.state(manifest.digest)
+        self.upstream.listen_again()
+        self.assertIn((state, status), (("committed", 200), ("absent", 502)))
