@@ -28,6 +28,9 @@ class FirstStart(Scenario):
             process.run(["rm", "-rf", path])
         self.blob(10_000, "after the start")
 
+    def play(self, seen):
+        seen.get_and_wait(self.objects[0])
+
 
 class Fill(Scenario):
     """A manifest by tag, and a blob; something is there already."""
@@ -90,6 +93,7 @@ class Recovery(Scenario):
         test, proxy = self.test, self.test.proxy
         self.store(self.blob(30_000, "here"))
         half, placed = self.blob(2 * MIB, "half"), self.blob(200_000, "placed")
+        self.half = half
         proxy.stop()
         proxy.set_environment(test.faulty)
         proxy.start()
@@ -106,6 +110,9 @@ class Recovery(Scenario):
         gate.set()
         test.faults.clear()
         test.assertEqual(len(list(parts.iterdir())), 2, "the control: there is something to recover")
+
+    def play(self, seen):
+        seen.get_and_wait(self.half)
 
 
 class Rebuild(Scenario):
