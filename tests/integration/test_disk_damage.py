@@ -309,5 +309,5 @@ class PinnedTest(DiskCase):
         self.ask_for_more(pinned=10, readers=1)
 
     def test_f28_with_fifty_slow_readers(self):
-        """Of those whose blobs have no room each holds a connection to the upstream."""
+        """Of those whose blobs have no room each holds a connection to the upstream, and those are few."""
         self.ask_for_more(pinned=12, readers=4)

@@ -34,6 +34,7 @@ class PowerCutTest(case.TestCase):
         self.objects: list = []
         self.acknowledged: set = set()
         self.cuts = self.told = 0
+        self.addCleanup(self.tell)
 
     def start(self, max_size: int):
         self.max_size = max_size
@@ -127,7 +128,6 @@ class PowerCutTest(case.TestCase):
 
     def test_power_cuts(self):
         self.cut_with_room_for_everything(-(-CUTS // 2))
-        self.tell()
 
     def test_power_cuts_with_eviction(self):
         self.start(16 * MIB)
@@ -140,4 +140,3 @@ class PowerCutTest(case.TestCase):
         self.upstream.behave()
         self.get_right(objects)
         self.check()
-        self.tell()
