@@ -147,6 +147,22 @@ class ErrorTest(DiskCase):
                 self.faults.clear()
                 self.expect_recovery(blob)
 
+    def test_f09_a_commit_fails_and_the_file_cannot_be_taken_away(self):
+        """All of a disk gives errors from a moment on, as when its power goes."""
+        self.start()
+        here = self.blob(MIB, "here")
+        self.store_blobs(here)
+        blob = self.blob(MIB, "between")
+        broken = self.faults.lay("write", "refs.log", "errno EIO")
+        stuck = self.faults.lay("unlink,create,rename", "*", "errno EIO", 3)  # one to make the part, after its old name
+        self.expect_right(self.get(blob), blob)
+        wait.until(lambda: broken.happened and stuck.happened, "the commit and the way back to fail")
+        self.expect_hit(here)
+        for _ in range(3):
+            self.expect_right(self.get(blob), blob)
+        self.faults.clear()
+        self.expect_recovery(blob)
+
     def test_f09_one_error_at_a_time_anywhere_in_a_commit(self):
         """Each call of a commit fails once, and what was acknowledged before is there after a kill -9."""
         self.start()
