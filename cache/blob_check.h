@@ -34,9 +34,10 @@ class BlobCheck {
   Result<std::string> look_at(const Found& blob, const Spend& spend, uint64_t& inode);
   Result<DamagedBlob> describe(const Digest& digest) const;
 
- private:
+  /// What is wrong with the bytes of an open file; as look_at.
   Result<std::string> hash(int file, const Digest& digest, const Spend& spend);
 
+ private:
   Index& index_;
   OpenFiles& uses_;
   BlobFiles& blobs_;

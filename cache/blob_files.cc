@@ -72,7 +72,7 @@ Result<std::optional<BlobFiles::Opened>> BlobFiles::open_for_reading(const Diges
   if (::fstat(fd, &status) != 0) return fail(system_error("cannot stat the file of " + digest.text(), errno));
   if (!S_ISREG(status.st_mode) || static_cast<uint64_t>(status.st_size) != size)
     return std::optional<Opened>();
-  return Opened{std::move(file), status.st_ino};
+  return Opened{std::move(file), status.st_ino, status.st_mtim};
 }
 
 Result<std::optional<struct stat>> BlobFiles::status_of(const Digest& digest) const {
@@ -84,8 +84,15 @@ Result<std::optional<struct stat>> BlobFiles::status_of(const Digest& digest) co
 }
 
 Result<UniqueFd> BlobFiles::open_shard(const Digest& digest) {
-  ENTREPOT_TRY(make_directory(algorithm_fd(digest), shard_of(digest)));
-  return open_directory(algorithm_fd(digest), shard_of(digest));
+  int parent = algorithm_fd(digest);
+  std::string shard = shard_of(digest);
+  struct stat status;
+  // Whatever somebody has put in its place is none of ours.
+  if (::fstatat(parent, shard.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(status.st_mode) &&
+      ::renameat(parent, shard.c_str(), parent, (shard + ".not-ours").c_str()) != 0)
+    return fail(system_error("cannot rename what stands in the place of a directory of blobs", errno));
+  ENTREPOT_TRY(make_directory(parent, shard));
+  return open_directory(parent, shard);
 }
 
 // Directories are not reserved for: they grow by a block now and then, out of the overhead that the ledger
@@ -221,19 +228,28 @@ Status BlobFiles::walk_shard(DigestAlgorithm algorithm, const std::string& shard
                              const std::function<Status(Found)>& visit,
                              const std::function<void(std::string)>& foreign) const {
   std::string algorithm_name(name_of(algorithm));
-  Result<UniqueFd> fd = open_directory(algorithms_.at(algorithm).get(), shard);
-  if (!fd) {
+  int parent = algorithms_.at(algorithm).get();
+  struct stat status;
+  if (::fstatat(parent, shard.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 && errno != ENOENT)
+    return fail(system_error("cannot look at blobs/" + algorithm_name + "/" + shard, errno));
+  if (!S_ISDIR(status.st_mode)) {
     foreign("blobs/" + algorithm_name + "/" + shard);
     return {};
   }
-  ENTREPOT_TRY_ASSIGN(std::vector<std::string> names, list_directory(fd->get()));
+  ENTREPOT_TRY_ASSIGN(UniqueFd fd, open_directory(parent, shard));
+  ENTREPOT_TRY_ASSIGN(std::vector<std::string> names, list_directory(fd.get()));
   for (const std::string& name : names) {
     std::optional<Digest> digest = Digest::parse(algorithm_name + ":" + name);
-    Result<UniqueFd> file = open_file(fd->get(), name, O_RDONLY | O_NONBLOCK);
-    struct stat status;
-    bool is_blob = digest && shard_of(*digest) == shard && file && ::fstat(file->get(), &status) == 0 &&
-                   S_ISREG(status.st_mode);
-    if (is_blob) {
+    if (::fstatat(fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) continue;  // evicted meanwhile
+      return fail(system_error("cannot look at blobs/" + algorithm_name + "/" + shard + "/" + name, errno));
+    }
+    if (digest && shard_of(*digest) == shard && S_ISREG(status.st_mode)) {
+      Result<UniqueFd> file = open_file(fd.get(), name, O_RDONLY | O_NONBLOCK);
+      if (!file) {
+        if (::fstatat(fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT) continue;
+        return fail(std::move(file).error());
+      }
       ENTREPOT_TRY(visit({*digest, std::move(*file)}));
     } else {
       foreign("blobs/" + algorithm_name + "/" + shard + "/" + name);

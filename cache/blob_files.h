@@ -39,6 +39,7 @@ class BlobFiles {
   struct Opened {
     UniqueFd file;
     uint64_t inode = 0;
+    struct timespec written {};
   };
   Result<std::optional<Opened>> open_for_reading(const Digest& digest, uint64_t size) const;
   /// Inode, size and blocks; nothing when there is no regular file of that name.

@@ -1,211 +1,33 @@
 #include "cache/cache.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
 
-#include <cerrno>
-#include <filesystem>
 #include <future>
-#include <system_error>
 
-#include "base/units.h"
-#include "cache/blob_files.h"
-#include "cache/file_use.h"
+#include "cache/cache_state.h"
 #include "cache/files.h"
-#include "cache/inbox.h"
-#include "cache/index.h"
-#include "cache/index_writer.h"
 #include "cache/inventory.h"
-#include "cache/ledger.h"
-#include "cache/lock_file.h"
-#include "cache/overhead.h"
 #include "cache/part_file.h"
-#include "cache/parts_directory.h"
-#include "cache/rebuild.h"
-#include "cache/recovery.h"
-#include "cache/refs_log.h"
-#include "cache/room.h"
-#include "cache/scrub.h"
 #include "cache/verify.h"
 
 namespace entrepot::cache {
 namespace {
 
 constexpr uint64_t kMaxManifest = 4u << 20;
-// What an index grows by as soon as it is used: the figure that somebody is told must still do then.
-constexpr uint64_t kIndexGrowth = 64u << 10;
-
-Result<UniqueFd> open_root(const std::string& directory) {
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  if (error) return fail(system_error("cannot make the cache directory " + directory, error.value()));
-  int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return fail(system_error("cannot open the cache directory " + directory, errno));
-  return UniqueFd(fd);
-}
 
 }  // namespace
 
-// In the order in which they are made; each refers to those above it.
-struct Cache::State {
-  State(Options given, const Clock& the_clock, Logger& the_logger)
-      : options(std::move(given)), clock(the_clock), logger(the_logger) {}
-  ~State() {
-    scrub.reset();
-    writer.reset();
-    if (closing) closing->shut();
-  }
-
-  Status open_files();
-  Status open_index();
-  Status start(Metrics& metrics);
-  void drop(const Digest& digest, std::string complaint, uint64_t bad_inode = 0) {
-    inbox->post(DropMessage{digest, std::move(complaint), bad_inode, {}});
-  }
-  /// Whether the index, and `pinned` bytes, fit.
-  Status check_max_size(uint64_t max_size, uint64_t pinned) const;
-  struct Rows {
-    BlobRow blob;
-    std::optional<ManifestRow> manifest;
-  };
-  /// Of a committed blob that the repository has a link to.
-  Result<std::optional<Rows>> find_rows(const Repository& repository, const Digest& digest) const;
-  struct Opened {
-    SharedFd file;
-    uint64_t inode = 0;
-  };
-  Result<std::optional<Opened>> open_blob(const Digest& digest, uint64_t size);
-
-  const Options options;
-  const Clock& clock;
-  Logger& logger;
-  UniqueFd root;
-  UniqueFd lock;
-  UniqueFd index_directory;  // to measure it
-  std::shared_ptr<Ledger> ledger;
-  std::shared_ptr<ClosingBox> closing;
-  std::unique_ptr<OpenFiles> uses;
-  std::unique_ptr<BlobFiles> blobs;
-  std::unique_ptr<PartsDirectory> parts;
-  std::unique_ptr<Index> index;
-  std::unique_ptr<RefsLog> log;
-  std::unique_ptr<Overhead> overhead;
-  std::unique_ptr<Room> room;
-  std::unique_ptr<Inbox> inbox;
-  std::unique_ptr<IndexWriter> writer;
-  std::unique_ptr<Scrub> scrub;
-};
-
-Status Cache::State::open_files() {
-  ENTREPOT_TRY_ASSIGN(root, open_root(options.directory));
-  ENTREPOT_TRY_ASSIGN(lock, take_lock(root.get(), options.directory));
-  ENTREPOT_TRY(check_format(root.get(), options.directory));
-  ledger = std::make_shared<Ledger>(options.max_size);
-  closing = std::make_shared<ClosingBox>();
-  uses = std::make_unique<OpenFiles>(ledger, closing);
-  ENTREPOT_TRY_ASSIGN(blobs, BlobFiles::open(root.get(), ledger));
-  ENTREPOT_TRY_ASSIGN(parts, PartsDirectory::open(root.get()));
-  return {};
-}
-
-Status Cache::State::open_index() {
-  ENTREPOT_TRY(make_directory(root.get(), "index"));
-  ENTREPOT_TRY_ASSIGN(UniqueFd directory, open_directory(root.get(), "index"));
-  ENTREPOT_TRY_ASSIGN(index_directory, open_directory(root.get(), "index"));
-  ENTREPOT_TRY_ASSIGN(index,
-                      Index::open(std::move(directory), options.directory + "/index", options.is_rebuild));
-  log = std::make_unique<RefsLog>(root.get());
-  ENTREPOT_TRY(remove_name(root.get(), "refs.log.new"));
-  if (index->condition() == Index::Condition::must_be_rebuilt) {
-    if (!index->complaint().empty())
-      logger.warn("the index is rebuilt from the blobs: {}", index->complaint());
-    return rebuild(root.get(), *index, *blobs, *log, logger);
-  }
-  ENTREPOT_TRY_ASSIGN(Index::Reader reader, index->read());
-  ENTREPOT_TRY_ASSIGN(std::optional<StateRow> state, reader.view().state());
-  if (!state) return fail(Errc::cache_corrupt, "the index lost its state");
-  RefsLog::Position expected{state->refs_generation, state->refs_length, state->refs_compacted_length};
-  ENTREPOT_TRY_ASSIGN(bool is_as_expected, log->open(expected));
-  if (!is_as_expected)
-    logger.warn("refs.log is not what the index knows of it, and is written anew from the index");
-  return {};
-}
-
-Status Cache::State::start(Metrics& metrics) {
-  ENTREPOT_TRY(open_files());
-  ENTREPOT_TRY(open_index());
-  ENTREPOT_TRY_ASSIGN(struct timespec last_start,
-                      options.is_run ? begin_run(lock.get()) : last_run(lock.get()));
-  ENTREPOT_TRY_ASSIGN(std::vector<LeftoverPart> leftovers,
-                      recover(*index, *blobs, *parts, *log, last_start, logger));
-  StateRow state;
-  {
-    ENTREPOT_TRY_ASSIGN(Index::Reader reader, index->read());
-    ENTREPOT_TRY_ASSIGN(std::optional<StateRow> row, reader.view().state());
-    if (row) state = *row;
-  }
-  ledger->charge(state.blob_bytes);
-  for (const LeftoverPart& part : leftovers) {
-    std::shared_ptr<FileUse> use = uses->make_use();
-    ledger->charge(part.disk_bytes);
-    use->own_written(part.disk_bytes);
-    // A part that a whole run had no use for is the first to go; else run after run would make it young
-    // again.
-    parts->found(part.digest, std::move(use), part.is_recent ? state.next_sequence : 0);
-  }
-  overhead = std::make_unique<Overhead>(root.get(), index_directory.get(), *parts, *index, *log, *ledger);
-  overhead->measure();
-  ENTREPOT_TRY(check_max_size(options.max_size, 0));
-  room = std::make_unique<Room>(ledger, closing, root.get(), options.min_free);
-  inbox = std::make_unique<Inbox>(closing);
-  IndexWriter::Surroundings around{*index,  *log,      *blobs,   *parts, *uses, *room,
-                                   *ledger, *overhead, *closing, *inbox, clock, logger};
-  writer = std::make_unique<IndexWriter>(around, options.offline, Caps{}, state, metrics);
-  return {};
-}
-
-Status Cache::State::check_max_size(uint64_t max_size, uint64_t pinned) const {
-  uint64_t taken = overhead->bytes() + pinned;
-  if (max_size >= Ledger::least_max_size(taken)) return {};
-  std::string also = pinned > 0 ? fmt::format(" and what is pinned {}", pinned) : "";
-  return fail(
-      Errc::config_invalid,
-      fmt::format("cache.max_size = {} is too small: the index takes {} bytes{}, and {} bytes are needed",
-                  format_size(max_size), overhead->bytes(), also,
-                  Ledger::least_max_size(taken + kIndexGrowth)));
-}
-
-Result<std::optional<Cache::State::Opened>> Cache::State::open_blob(const Digest& digest, uint64_t size) {
-  // Known as a user before the file is opened: whoever removes it afterwards finds us, and counts its bytes
-  // on.
-  std::shared_ptr<FileUse> use = uses->use(digest);
-  ENTREPOT_TRY_ASSIGN(std::optional<BlobFiles::Opened> opened, blobs->open_for_reading(digest, size));
-  if (use->is_removed()) return std::optional<Opened>();
-  if (!opened) {
-    drop(digest, fmt::format("it has no file of {} bytes", size));
-    return std::optional<Opened>();
-  }
-  return Opened{FileUse::share(std::move(opened->file), std::move(use)), opened->inode};
-}
-
-Result<std::optional<Cache::State::Rows>> Cache::State::find_rows(const Repository& repository,
-                                                                  const Digest& digest) const {
-  ENTREPOT_TRY_ASSIGN(Index::Reader reader, index->read());
-  IndexView view = reader.view();
-  ENTREPOT_TRY_ASSIGN(std::optional<uint32_t> id, view.repository_id(repository));
-  if (!id) return std::optional<Rows>();
-  ENTREPOT_TRY_ASSIGN(std::optional<LinkRow> link, view.link(digest, *id));
-  if (!link) return std::optional<Rows>();
-  ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> blob, view.blob(digest));
-  if (!blob || blob->state != BlobState::committed) return std::optional<Rows>();
-  ENTREPOT_TRY_ASSIGN(std::optional<ManifestRow> manifest, view.manifest(digest));
-  return Rows{*blob, std::move(manifest)};
-}
-
 Result<std::unique_ptr<Cache>> Cache::open(Options options, const Clock& clock, Logger& logger,
                                            Metrics& metrics) {
-  auto state = std::make_unique<State>(std::move(options), clock, logger);
+  auto state = std::make_unique<State>(options, clock, logger);
   Status started = state->start(metrics);
+  if (!started && started.error().code == Errc::cache_corrupt && !options.is_rebuild) {
+    logger.warn("the index cannot be used, and is made anew: {}", started.error().message);
+    options.is_rebuild = true;
+    state.reset();
+    state = std::make_unique<State>(options, clock, logger);
+    started = state->start(metrics);
+  }
   if (!started) return fail(std::move(started).error());
   return std::unique_ptr<Cache>(new Cache(std::move(state)));
 }
@@ -218,6 +40,8 @@ Result<std::optional<FoundBlob>> Cache::find_blob(const Repository& repository, 
   if (!rows) return std::optional<FoundBlob>();
   ENTREPOT_TRY_ASSIGN(std::optional<State::Opened> opened, state_->open_blob(digest, rows->blob.size));
   if (!opened) return std::optional<FoundBlob>();
+  ENTREPOT_TRY_ASSIGN(bool is_right, state_->is_right(*opened, digest));
+  if (!is_right) return std::optional<FoundBlob>();
   return FoundBlob{std::move(opened->file), rows->blob.size};
 }
 
@@ -235,10 +59,14 @@ Result<std::optional<FoundManifest>> Cache::find_manifest(const Repository& repo
     found.file = opened->file;
     actual = hash_file(found.file->get(), digest.algorithm());
   } else {
-    ENTREPOT_TRY_ASSIGN(found.bytes, read_file(opened->file->get(), found.size));
-    actual = Digest::of(digest.algorithm(), found.bytes);
+    Result<std::string> bytes = read_file(opened->file->get(), found.size);
+    if (bytes) found.bytes = std::move(*bytes);
+    actual = bytes ? Result<Digest>(Digest::of(digest.algorithm(), found.bytes)) : fail(bytes.error());
   }
-  if (!actual) return fail(actual.error());
+  if (!actual) {
+    opened->file->report_unreadable();
+    return fail(actual.error());
+  }
   if (*actual != digest) {
     state_->drop(digest, "its file does not hash to it", opened->inode);
     return std::optional<FoundManifest>();
@@ -298,10 +126,7 @@ Result<bool> Cache::is_acknowledged(const Digest& digest) {
   return reader.view().has_link(digest);
 }
 
-void Cache::stop() {
-  state_->scrub.reset();
-  state_->writer.reset();
-}
+void Cache::stop() { state_->end(); }
 
 void Cache::start_scrub(std::function<void(DamagedBlob)> damaged, Metrics& metrics) {
   if (state_->options.scrub_rate == 0) return;
@@ -334,6 +159,9 @@ void Cache::commit(Commit commit, Done done) {
   state_->inbox->post(CommitMessage{std::move(commit), std::move(done)});
 }
 
+void Cache::note_failure(const Error& error) { state_->trouble->note(error); }
+bool Cache::is_degraded() const { return state_->trouble->is_degraded(); }
+
 void Cache::touch(const Digest& digest) { state_->inbox->touch(digest); }
 
 void Cache::set_evict_listener(std::move_only_function<void(const Digest&)> forget) {
@@ -348,6 +176,8 @@ Result<VerifyReport> Cache::verify(bool repairs, const OnVerifyProgress& on_prog
   if (report && repairs) ENTREPOT_TRY(commit_and_wait({}));
   return report;
 }
+
+void Cache::set_purging(bool is_purging) { state_->is_purging = is_purging; }
 
 Inventory Cache::inventory() const { return Inventory(*state_->index); }
 

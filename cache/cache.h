@@ -113,6 +113,7 @@ struct Commit {
   struct Removal {  // the repository holds it no more; what nobody holds goes, unless it is pinned
     Repository repository;
     Digest digest;
+    uint64_t before_age = UINT64_MAX;  // not when its link is of this age or younger
   };
   struct TagRemoval {
     Repository repository;
@@ -181,6 +182,11 @@ class Cache {
   /// the writer's thread when it is durable, or has failed.
   void commit(Commit commit, Done done);
 
+  /// Something could not be stored: told by whoever has noticed. Any thread.
+  void note_failure(const Error& error);
+  /// The disk has given several errors in the last minute. Any thread.
+  bool is_degraded() const;
+
   // ---- the order of eviction ----
 
   /// The blob was used now. Merged, and written with the next commit or within seconds; lost in a crash at
@@ -205,6 +211,9 @@ class Cache {
 
   // ---- managing ----
 
+  /// While it is set, whoever is told that something is here makes its link younger: Removal::before_age then
+  /// spares it. Any thread.
+  void set_purging(bool is_purging);
   /// What is in it, by image.
   Inventory inventory() const;
   /// BLOCKING. `commit`, and waits until it is durable or has failed.

@@ -3,6 +3,13 @@
 #include "cache/record.h"
 
 namespace entrepot::cache {
+namespace {
+
+// Of the Referrers Tag Schema.
+constexpr size_t kMaxAlgorithm = 32;
+constexpr size_t kMaxHex = 64;
+
+}  // namespace
 
 Status Closure::add(const Digest& digest) {
   std::vector<Digest> to_do;
@@ -11,9 +18,11 @@ Status Closure::add(const Digest& digest) {
     Digest next = to_do.back();
     to_do.pop_back();
     ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> blob, view_.blob(next));
-    if (!blob || blob->state != BlobState::committed) continue;
-    here_.push_back(next);
-    bytes_ += blob->size;
+    if (blob && blob->state == BlobState::committed) {
+      here_.push_back(next);
+      bytes_ += blob->size;
+    }
+    // Of a pinned manifest that was damaged the row is still there.
     ENTREPOT_TRY_ASSIGN(std::optional<ManifestRow> manifest, view_.manifest(next));
     if (!manifest) continue;
     for (const Digest& child : manifest->children)
@@ -48,8 +57,9 @@ Result<std::vector<Digest>> Closure::referrers_of(const LmdbTxn& txn, const Dige
     if (key.size() == sizeof(uint32_t)) holders.push_back(load_u32(key));
     return true;
   }));
-  std::string tag = subject.text();
-  tag.replace(tag.find(':'), 1, "-");
+  // The distribution-spec v1.1 cuts both halves: the tag of a long digest would be too long.
+  std::string tag = std::string(name_of(subject.algorithm())).substr(0, kMaxAlgorithm) + '-' +
+                    subject.hex().substr(0, kMaxHex);
   for (uint32_t repository : holders) {
     ENTREPOT_TRY_ASSIGN(std::optional<TagRow> row, view_.tag(repository, tag));
     if (row && row->checked_at_ms != 0) referrers.push_back(row->digest);

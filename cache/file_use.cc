@@ -78,9 +78,9 @@ void FileUse::set_removed() {
   ledger_->lingering.fetch_add(bytes_.load(std::memory_order_relaxed), std::memory_order_relaxed);
 }
 
-SharedFd FileUse::share(UniqueFd file, std::shared_ptr<FileUse> use) {
-  auto* descriptor = new UniqueFd(std::move(file));
-  return SharedFd(descriptor, [use = std::move(use)](UniqueFd* fd) mutable {
+SharedFd FileUse::share(UniqueFd file, std::shared_ptr<FileUse> use, std::function<void()> on_unreadable) {
+  auto* descriptor = new OpenFile(std::move(file), std::move(on_unreadable));
+  return SharedFd(descriptor, [use = std::move(use)](OpenFile* fd) mutable {
     if (use->is_removed()) {
       std::shared_ptr<ClosingBox> closing = use->closing_;
       closing->post({std::move(use), std::move(*fd)});

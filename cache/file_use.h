@@ -67,7 +67,8 @@ class FileUse {
   bool is_removed() const { return is_removed_.load(std::memory_order_acquire); }
 
   /// A shared descriptor that keeps `use` alive until it is closed.
-  static SharedFd share(UniqueFd file, std::shared_ptr<FileUse> use);
+  static SharedFd share(UniqueFd file, std::shared_ptr<FileUse> use,
+                        std::function<void()> on_unreadable = {});
 
  private:
   void settle_unwritten();

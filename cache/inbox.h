@@ -40,8 +40,9 @@ struct PartLeftMessage {
 /// A look-up found something wrong with a committed blob.
 struct DropMessage {
   Digest digest;
-  std::string complaint;
+  std::string complaint = {};
   uint64_t bad_inode = 0;  // the file that does not hash to its name; 0 when it is missing or of another size
+  bool is_unreadable = false;  // the disk gave an error for it: not too many of these at once are believed
   std::move_only_function<void()> gone = {};  // called on the writer's thread when it has been dropped
 };
 

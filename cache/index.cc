@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "cache/files.h"
+#include "cache/index_probe.h"
 #include "cache/lmdb_data_file.h"
 #include "cache/lock_file.h"
 #include "cache/record.h"
@@ -87,7 +88,7 @@ Result<std::optional<StateRow>> IndexView::state() const { return load<StateRow>
 Result<std::unique_ptr<Index>> Index::open(UniqueFd directory, std::string path, bool is_anew) {
   std::unique_ptr<Index> index(new Index(std::move(directory), std::move(path)));
   // The reader table of a process that was killed. Nobody else can be in there: we hold LOCK.
-  ENTREPOT_TRY(remove_name(index->directory_.get(), "lock.mdb"));
+  ENTREPOT_TRY(clear_name(index->directory_.get(), "lock.mdb"));
   if (is_anew) {
     ENTREPOT_TRY(index->start_anew("somebody asks for it"));
     return index;
@@ -95,6 +96,11 @@ Result<std::unique_ptr<Index>> Index::open(UniqueFd directory, std::string path,
   ENTREPOT_TRY_ASSIGN(DataFile file, inspect_data_file(index->directory_.get()));
   if (file != DataFile::sound) {
     ENTREPOT_TRY(index->start_anew(file == DataFile::damaged ? "it is truncated or no index at all" : ""));
+    return index;
+  }
+  ENTREPOT_TRY_ASSIGN(std::string damage, probe_index(index->path_, kMapSize));
+  if (!damage.empty()) {
+    ENTREPOT_TRY(index->start_anew(std::move(damage)));
     return index;
   }
   Status opened = index->open_env();
@@ -118,8 +124,8 @@ Status Index::start_anew(std::string complaint) {
   condition_ = Condition::must_be_rebuilt;
   complaint_ = std::move(complaint);
   // Not kept for a post-mortem: it is expendable, and a copy would count against the budget.
-  ENTREPOT_TRY(remove_name(directory_.get(), "data.mdb"));
-  ENTREPOT_TRY(remove_name(directory_.get(), "lock.mdb"));
+  ENTREPOT_TRY(clear_name(directory_.get(), "data.mdb"));
+  ENTREPOT_TRY(clear_name(directory_.get(), "lock.mdb"));
   return open_env();
 }
 
@@ -155,6 +161,11 @@ Status Index::reopen() {
   if (file != DataFile::sound)
     return fail(Errc::cache_corrupt, "the index is damaged; it is rebuilt at the next start");
   return open_env();
+}
+
+bool Index::is_damaged() const {
+  std::shared_lock lock(reopen_mutex_);
+  return env_ != nullptr && env_->is_damaged();
 }
 
 uint64_t Index::disk_bytes() const {

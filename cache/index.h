@@ -77,6 +77,8 @@ class Index {
   /// index stays closed and every look-up is an error, until a later call succeeds.
   Status reopen();
   uint64_t disk_bytes() const;
+  /// LMDB has found it damaged.
+  bool is_damaged() const;
 
  private:
   Index(UniqueFd directory, std::string path) : directory_(std::move(directory)), path_(std::move(path)) {}

@@ -87,6 +87,9 @@ Result<bool> IndexUpdate::remove_doomed(const Digest& digest) {
   ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, view().blob(digest));
   if (!row || row->state != BlobState::doomed) return false;
   ENTREPOT_TRY(remove_row(digest, *row));
+  // What is pinned with it is found by it.
+  ENTREPOT_TRY_ASSIGN(std::optional<std::string> kept_pin, txn_.get(Table::meta, lost_pin_key(digest)));
+  if (kept_pin) return true;
   ENTREPOT_TRY_ASSIGN(std::optional<ManifestRow> manifest, view().manifest(digest));
   if (manifest && manifest->subject)
     ENTREPOT_TRY(txn_.remove(Table::referrer, referrer_key(*manifest->subject, digest)));
@@ -155,7 +158,7 @@ Status IndexUpdate::put_link(const Commit::Link& link) {
   LinkRow row{link.object.size, state_.next_age};
   if (old && row.size == 0) row.size = old->size;
   bool is_news = !old || old->size != row.size;
-  if (!is_news && state_.next_age - old->age < kLinkIsYoung) return {};
+  if (!is_news && !refreshes_links_ && state_.next_age - old->age < kLinkIsYoung) return {};
   if (is_news) log_entries_.push_back(encode(Commit::Link{link.repository, {digest, row.size}}));
 
   std::string key = link_key(digest, repository);

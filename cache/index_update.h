@@ -21,6 +21,9 @@ struct Caps {
 class IndexUpdate {
  public:
   explicit IndexUpdate(LmdbTxn txn) : txn_(std::move(txn)) {}
+  /// A run begins. When the last one had no clean end: the first start since a clean one.
+  Result<std::optional<WallTime>> begin_run(WallTime now);
+
   /// Reads the state row. Called once, first.
   Status begin();
   /// Writes the state row and commits.
@@ -45,6 +48,8 @@ class IndexUpdate {
   Status put_manifest(const ManifestEntry& manifest);
   Status put_tag(const Commit::Tag& tag);
   Status put_link(const Commit::Link& link);
+  /// From now on also links that are known get the newest age.
+  void refresh_links() { refreshes_links_ = true; }
   /// What is not there is removed already.
   Status remove_tag(const Commit::TagRemoval& removal);
   Status remove_link(const Commit::Removal& removal);
@@ -72,6 +77,7 @@ class IndexUpdate {
   LmdbTxn txn_;
   StateRow state_;
   std::vector<std::string> log_entries_;
+  bool refreshes_links_ = false;
 };
 
 }  // namespace entrepot::cache

@@ -1,4 +1,4 @@
-// Pins, removals and the times of use: what IndexUpdate does for those who look after the cache.
+// Pins, removals, runs and the times of use: what IndexUpdate does for those who look after the cache.
 
 #include "cache/index_update.h"
 #include "cache/record.h"
@@ -49,6 +49,7 @@ Status IndexUpdate::remove_link(const Commit::Removal& removal) {
   ENTREPOT_TRY_ASSIGN(std::optional<uint32_t> repository, view().repository_id(removal.repository));
   if (!repository) return {};
   ENTREPOT_TRY_ASSIGN(std::optional<LinkRow> row, view().link(removal.digest, *repository));
+  if (row && row->age >= removal.before_age) return {};
   ENTREPOT_TRY_ASSIGN(bool was_there, txn_.remove(Table::link, link_key(removal.digest, *repository)));
   if (!was_there) return {};
   if (row) ENTREPOT_TRY(txn_.remove(Table::age, age_key(AgeKind::link, row->age)));
@@ -77,6 +78,15 @@ Status IndexUpdate::mark_time(WallTime now) {
   }));
   for (size_t i = 0; i + 1 < marks.size(); ++i) ENTREPOT_TRY(txn_.remove(Table::meta, marks[i]));
   return {};
+}
+
+Result<std::optional<WallTime>> IndexUpdate::begin_run(WallTime now) {
+  ENTREPOT_TRY_ASSIGN(std::optional<std::string> record, txn_.get(Table::meta, kUncleanKey));
+  std::optional<TimeRow> since = record ? TimeRow::decode(*record, kUncleanKey) : std::nullopt;
+  if (since) return std::optional<WallTime>(from_milliseconds(since->at_ms));
+  ENTREPOT_TRY(txn_.put(Table::meta, kUncleanKey, TimeRow{to_milliseconds(now)}.encode(kUncleanKey)));
+  // A row that cannot be read may be of any time.
+  return record ? std::optional<WallTime>(WallTime{}) : std::nullopt;
 }
 
 }  // namespace entrepot::cache

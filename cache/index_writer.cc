@@ -83,7 +83,7 @@ void IndexWriter::wait() {
     if (!touched_at_) touched_at_ = around_.clock.monotonic();
     timeout = kTouchesWait;
   }
-  if (has_failed_) timeout = kRetryAfter;
+  if (has_failed_ || !stranded_.empty()) timeout = kRetryAfter;
   pollfd wake{around_.closing.wake_fd(), POLLIN, 0};
   (void)::poll(&wake, 1, static_cast<int>(timeout.count()));
   has_failed_ = false;
@@ -149,13 +149,16 @@ IndexWriter::Batch IndexWriter::take_batch() {
 
 void IndexWriter::work() {
   settle_requests();
+  if (!stranded_.empty()) retry_stranded();
   compact_when_due();
   if (has_work()) {
     Batch batch = take_batch();
     uint64_t growth = estimate_growth(batch);
     if (!reserve_growth(growth)) {
       growth = 0;
-      fail_all(batch, Error{Errc::disk_full, "no room for the index in the cache's budget"});
+      // What makes room needs none.
+      if (!only_frees(batch))
+        fail_all(batch, Error{Errc::disk_full, "no room for the index in the cache's budget"});
     }
     batch.removed = std::exchange(removals_, {});
     batch.evict_bytes = can_evict_ ? evictor_.bytes_to_evict(front_request(), state_) : 0;
@@ -166,6 +169,15 @@ void IndexWriter::work() {
     settle_requests();
   }
   used_.set(static_cast<double>(around_.ledger.used()));
+}
+
+bool IndexWriter::only_frees(const Batch& batch) {
+  return std::ranges::all_of(batch.commits, [](const CommitMessage& message) {
+    const Commit& commit = message.commit;
+    bool adds_pins =
+        std::ranges::any_of(commit.image_pins, &Commit::ImagePin::is_pinned) || !commit.pins.empty();
+    return commit.blobs.empty() && commit.links.empty() && commit.tags.empty() && !adds_pins;
+  });
 }
 
 void IndexWriter::compact_when_due() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "cache/inbox.h"
 #include "cache/index_update.h"
 #include "cache/overhead.h"
+#include "cache/trouble.h"
 
 namespace entrepot::cache {
 
@@ -39,6 +41,8 @@ class IndexWriter {
     Overhead& overhead;
     ClosingBox& closing;
     Inbox& inbox;
+    Trouble& trouble;
+    const std::atomic<bool>& is_purging;
     const Clock& clock;
     Logger& logger;
   };
@@ -87,6 +91,7 @@ class IndexWriter {
   void compact_when_due();
   /// Reserves what the index and the log may grow by; evicts for it. False when there is no room.
   bool reserve_growth(uint64_t bytes);
+  static bool only_frees(const Batch& batch);
   uint64_t estimate_growth(const Batch& batch) const;
   Batch take_batch();
 
@@ -97,6 +102,7 @@ class IndexWriter {
   Status apply(IndexUpdate& update, const Commit& commit, Batch& batch);
   Status take_in(IndexUpdate& update, Batch& batch);
   Status remove(IndexUpdate& update, const Commit::Removal& removal, Batch& batch);
+  bool is_believed();
   bool is_stale(const DropMessage& drop, const BlobRow& row) const;
   void note_failure(const Error& error);
 
@@ -104,6 +110,7 @@ class IndexWriter {
   void fail_all(Batch& batch, const Error& error);
   void adopt(const Adopted& adopted);
   void withdraw_placed(const Commit& commit);
+  void retry_stranded();
   void settle_requests();
   uint64_t front_request() const;
 
@@ -117,6 +124,13 @@ class IndexWriter {
   Counter refused_;
   Gauge used_;
 
+  // A placed file that got no row and could not be removed: counted until it can be.
+  struct Stranded {
+    Digest digest;
+    uint64_t inode = 0;
+    std::shared_ptr<FileUse> use;
+  };
+  std::vector<Stranded> stranded_;
   std::deque<CommitMessage> commits_;
   std::unordered_map<Digest, PlacedMessage, DigestHash> placed_;
   std::vector<DropMessage> drops_;
@@ -130,6 +144,8 @@ class IndexWriter {
   bool is_stopping_ = false;
   std::optional<MonotonicTime> complained_at_;
   std::optional<MonotonicTime> marked_time_at_;
+  std::optional<MonotonicTime> unreadable_since_;
+  int unreadable_ = 0;  // files since then
   std::thread thread_;
 };
 

@@ -17,16 +17,20 @@ namespace {
 
 constexpr Duration kComplainEvery{10'000};
 constexpr Duration kMarkTimeEvery{600'000};
+constexpr Duration kUnreadableWindow{60'000};
+constexpr int kMostUnreadable = 8;
 constexpr size_t kMaxMediaType = 1024;
 
 }  // namespace
 
 bool IndexWriter::transact(Batch& batch) {
   bool has_reached_commit = false;
+  RefsLog::Position logged = around_.log.position();
   auto attempt = [&]() -> Status {
     ENTREPOT_TRY_ASSIGN(LmdbTxn txn, around_.index.write());
     IndexUpdate update(std::move(txn));
     ENTREPOT_TRY(update.begin());
+    if (around_.is_purging) update.refresh_links();
     ENTREPOT_TRY(fill_transaction(update, batch));
     ENTREPOT_TRY(around_.log.append(update.log_entries()));
     update.set_log_position(around_.log.position());
@@ -49,10 +53,12 @@ bool IndexWriter::transact(Batch& batch) {
   if (done.error().code == Errc::disk_full) {
     evictor_.take_away_undoomed(batch.doomed);
     for (const Evictor::Doomed& blob : batch.doomed)
-      drops_.push_back({blob.digest, "evicted from a full disk", 0, {}});
+      drops_.push_back({.digest = blob.digest, .complaint = "evicted from a full disk"});
   }
   fail_all(batch, done.error());
   if (has_reached_commit) {
+    // Else a rebuild would do what has never been.
+    around_.log.take_back(logged);
     Status reopened = around_.index.reopen();
     if (!reopened) note_failure(reopened.error());
   }
@@ -61,6 +67,7 @@ bool IndexWriter::transact(Batch& batch) {
 
 void IndexWriter::note_failure(const Error& error) {
   failures_.add();
+  around_.trouble.note(error);
   MonotonicTime now = around_.clock.monotonic();
   if (complained_at_ && now - *complained_at_ < kComplainEvery) return;
   complained_at_ = now;
@@ -91,6 +98,7 @@ Status IndexWriter::fill_transaction(IndexUpdate& update, Batch& batch) {
   for (DropMessage& drop : batch.drops) {
     ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, update.view().blob(drop.digest));
     if (!row || row->state != BlobState::committed || !is_stale(drop, *row)) continue;
+    if (drop.is_unreadable && !is_believed()) continue;
     around_.logger.warn("{} is dropped from the cache: {}", drop.digest.text(), drop.complaint);
     ENTREPOT_TRY(update.doom(drop.digest));
     batch.doomed.push_back({drop.digest, row->disk_bytes});
@@ -156,6 +164,9 @@ Status IndexWriter::apply(IndexUpdate& update, const Commit& commit, Batch& batc
     } else {
       ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> old, update.view().blob(blob.digest));
       ENTREPOT_TRY(update.put_blob(blob.digest, blob.size, placed->second.disk_bytes));
+      // Doomed in this very transaction, its file has been replaced already.
+      std::erase_if(batch.doomed,
+                    [&](const Evictor::Doomed& doomed) { return doomed.digest == blob.digest; });
       batch.adopted.push_back({blob.digest, old ? std::optional(old->disk_bytes) : std::nullopt});
     }
     if (!blob.manifest_media_type.empty())
@@ -179,7 +190,7 @@ Status IndexWriter::take_in(IndexUpdate& update, Batch& batch) {
     if (row) continue;
     Result<std::optional<struct stat>> status = around_.blobs.status_of(found.digest);
     if (!status || !*status || static_cast<uint64_t>((*status)->st_size) != found.size) continue;
-    ENTREPOT_TRY(around_.blobs.sync_name(found.digest));
+    if (!around_.blobs.sync_name(found.digest)) continue;
     around_.ledger.charge(found.disk_bytes);
     batch.charged += found.disk_bytes;
     ENTREPOT_TRY(update.put_blob(found.digest, found.size, found.disk_bytes));
@@ -206,6 +217,16 @@ bool IndexWriter::is_stale(const DropMessage& drop, const BlobRow& row) const {
   if (!status) return false;
   if (!*status || static_cast<uint64_t>((*status)->st_size) != row.size) return true;
   return drop.bad_inode != 0 && drop.bad_inode == (*status)->st_ino;
+}
+
+// A disk that gives errors for one file after the other has not lost them all.
+bool IndexWriter::is_believed() {
+  MonotonicTime now = around_.clock.monotonic();
+  if (!unreadable_since_ || now - *unreadable_since_ >= kUnreadableWindow) {
+    unreadable_since_ = now;
+    unreadable_ = 0;
+  }
+  return ++unreadable_ <= kMostUnreadable;
 }
 
 void IndexWriter::finish(Batch& batch) {
@@ -258,13 +279,37 @@ void IndexWriter::withdraw_placed(const Commit& commit) {
   for (const Commit::Blob& blob : commit.blobs) {
     auto placed = placed_.find(blob.digest);
     if (placed == placed_.end()) continue;
+    Result<std::optional<struct stat>> status = around_.blobs.status_of(blob.digest);
     Status gone = around_.blobs.withdraw(blob.digest);
-    if (gone) gone = around_.parts.remove(blob.digest, placed->second.generation);
-    if (!gone)
+    // Whatever became of its names: the digest may be fetched again.
+    Status cleared = around_.parts.remove(blob.digest, placed->second.generation);
+    if (!cleared)
+      around_.logger.error("cannot clear the part of {}: {}", blob.digest.text(), cleared.error().message);
+    if (gone) {
+      placed->second.use->set_removed();
+    } else {
       around_.logger.error("cannot take {} away again: {}", blob.digest.text(), gone.error().message);
-    placed->second.use->set_removed();
+      uint64_t inode = status && *status ? (*status)->st_ino : 0;
+      stranded_.push_back({blob.digest, inode, placed->second.use});
+    }
     placed_.erase(placed);
   }
+}
+
+// What has got a row meanwhile, or another file, is no business of ours any more.
+void IndexWriter::retry_stranded() {
+  std::erase_if(stranded_, [this](const Stranded& stranded) {
+    Result<std::optional<struct stat>> status = around_.blobs.status_of(stranded.digest);
+    if (!status) return false;
+    bool is_there = *status && (*status)->st_ino == stranded.inode;
+    if (is_there) {
+      std::vector<Digest> gone;
+      (void)around_.blobs.remove({stranded.digest}, gone);
+      if (gone.empty()) return false;
+    }
+    stranded.use->set_removed();
+    return true;
+  });
 }
 
 }  // namespace entrepot::cache

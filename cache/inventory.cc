@@ -86,22 +86,45 @@ Result<std::vector<Digest>> held_by(const LmdbTxn& txn, uint32_t id) {
   return held;
 }
 
-/// Manifests that are here and that neither a tag nor another manifest of the repository names.
+Result<bool> is_pinned_image(const LmdbTxn& txn, const Digest& digest) {
+  ENTREPOT_TRY_ASSIGN(std::optional<std::string> pin, txn.get(Table::meta, pin_key(digest)));
+  return pin.has_value();
+}
+
+/// Whether it is pinned, with whatever image; also what is not here.
+Result<bool> is_pinned_blob(const Index::Reader& reader, const Digest& digest) {
+  ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, reader.view().blob(digest));
+  if (row && row->pins > 0) return true;
+  ENTREPOT_TRY_ASSIGN(std::optional<std::string> kept, reader.txn().get(Table::meta, lost_pin_key(digest)));
+  return kept.has_value();
+}
+
+/// Manifests that are here and that neither a tag nor another manifest of the repository names; and those
+/// that are pinned and have no tag.
 Result<std::vector<Digest>> untagged(const Index::Reader& reader, uint32_t id) {
   ENTREPOT_TRY_ASSIGN(std::vector<Digest> held, held_by(reader.txn(), id));
   ENTREPOT_TRY_ASSIGN(std::vector<TagEntry> tags, tags_of(reader.txn(), id, "", SIZE_MAX));
+  std::unordered_set<Digest, DigestHash> tagged;
   std::unordered_set<Digest, DigestHash> named;
-  for (const TagEntry& tag : tags) named.insert(tag.row.digest);
+  for (const TagEntry& tag : tags) tagged.insert(tag.row.digest);
   std::vector<Digest> manifests;
   for (const Digest& digest : held) {
     ENTREPOT_TRY_ASSIGN(std::optional<ManifestRow> manifest, reader.view().manifest(digest));
     ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> blob, reader.view().blob(digest));
-    if (!manifest || !blob || blob->state != BlobState::committed) continue;
+    ENTREPOT_TRY_ASSIGN(bool is_pinned, is_pinned_image(reader.txn(), digest));
+    bool is_here = blob && blob->state == BlobState::committed;
+    if (!is_pinned && (!manifest || !is_here)) continue;
     manifests.push_back(digest);
+    if (!manifest) continue;
     named.insert(manifest->children.begin(), manifest->children.end());
   }
-  std::erase_if(manifests, [&](const Digest& digest) { return named.contains(digest); });
-  return manifests;
+  std::vector<Digest> roots;
+  for (const Digest& digest : manifests) {
+    ENTREPOT_TRY_ASSIGN(bool is_pinned, is_pinned_image(reader.txn(), digest));
+    bool is_tagged = tagged.contains(digest);
+    if (!is_tagged && (is_pinned || !named.contains(digest))) roots.push_back(digest);
+  }
+  return roots;
 }
 
 Result<Image> describe(const Index::Reader& reader, const Times& times, ImageName name,
@@ -117,8 +140,7 @@ Result<Image> describe(const Index::Reader& reader, const Times& times, ImageNam
   image.blobs = closure.here().size();
   image.missing = closure.missing();
   image.bytes = closure.bytes();
-  ENTREPOT_TRY_ASSIGN(std::optional<std::string> pin, reader.txn().get(Table::meta, pin_key(digest)));
-  image.is_pinned = pin.has_value();
+  ENTREPOT_TRY_ASSIGN(image.is_pinned, is_pinned_image(reader.txn(), digest));
   return image;
 }
 
@@ -249,16 +271,24 @@ Result<Inventory::Purge> Inventory::find_purge(const Repository& repository,
     bool is_selected = selects(wanted, image.name, image.manifest);
     bool goes = is_selected && !image.is_pinned;
     ENTREPOT_TRY((goes ? going : kept).add(image.manifest));
-    if (goes && !image.name.tag.empty()) purge.tags.push_back({repository, image.name.tag});
+    ENTREPOT_TRY_ASSIGN(bool is_needed, is_pinned_blob(reader, image.manifest));
+    if (goes && !is_needed && !image.name.tag.empty()) purge.tags.push_back({repository, image.name.tag});
     if (is_selected) (goes ? purge.images : purge.pinned).push_back(std::move(image));
   }
   bool is_whole = wanted.tag.empty() && !wanted.digest;
+  ENTREPOT_TRY_ASSIGN(std::optional<StateRow> state, reader.view().state());
   if (wanted.digest) ENTREPOT_TRY(going.add(*wanted.digest));
   ENTREPOT_TRY_ASSIGN(std::vector<Digest> held, held_by(reader.txn(), *id));
   for (const Digest& digest : held) {
-    bool is_named = wanted.digest == digest && purge.pinned.empty();
+    bool is_named = wanted.digest == digest;
     bool goes = is_named || ((is_whole || going.contains(digest)) && !kept.contains(digest));
-    if (goes) purge.removals.push_back({repository, digest});
+    if (!goes) continue;
+    // Its bytes would stay, and nobody could be given them.
+    ENTREPOT_TRY_ASSIGN(bool is_pinned, is_pinned_blob(reader, digest));
+    if (!is_pinned) purge.removals.push_back({repository, digest, state ? state->next_age : UINT64_MAX});
+    bool is_told = !purge.pinned.empty() || !is_pinned || !is_named;
+    if (!is_told)
+      purge.pinned.push_back({.name = {repository, {}, digest}, .manifest = digest, .media_type = {}});
   }
   return purge;
 }
@@ -297,11 +327,11 @@ Result<Inventory::Pin> Inventory::find_pin(const Image& image) const {
 
 Result<std::vector<Digest>> Inventory::find_unpin(const Digest& manifest) const {
   ENTREPOT_TRY_ASSIGN(Index::Reader reader, index_.read());
-  std::vector<Digest> images;
+  std::vector<Digest> others;
   std::vector<Digest> pinned;  // and not here
   ENTREPOT_TRY(reader.txn().scan(Table::meta, "", [&](std::string_view key, std::string_view) {
     std::optional<Digest> digest = key.empty() ? std::nullopt : Digest::from_key(key.substr(1));
-    if (digest && key == pin_key(*digest) && *digest != manifest) images.push_back(*digest);
+    if (digest && key == pin_key(*digest) && *digest != manifest) others.push_back(*digest);
     if (digest && key == lost_pin_key(*digest)) pinned.push_back(*digest);
     return true;
   }));
@@ -311,10 +341,17 @@ Result<std::vector<Digest>> Inventory::find_unpin(const Digest& manifest) const 
     if (row && digest && row->pins > 0) pinned.push_back(*digest);
     return true;
   }));
+  Closure own(reader.view());
+  ENTREPOT_TRY(own.add(manifest));
+  ENTREPOT_TRY(own.add_referrers(reader.txn()));
   Closure needed(reader.view());
-  for (const Digest& image : images) ENTREPOT_TRY(needed.add(image));
+  for (const Digest& other : others) ENTREPOT_TRY(needed.add(other));
   ENTREPOT_TRY(needed.add_referrers(reader.txn()));
-  std::erase_if(pinned, [&](const Digest& digest) { return needed.contains(digest); });
+  // With the last image everything goes: also what has meanwhile ceased to refer to it.
+  bool is_last = others.empty();
+  std::erase_if(pinned, [&](const Digest& digest) {
+    return needed.contains(digest) || !(is_last || own.contains(digest));
+  });
   return pinned;
 }
 

@@ -40,6 +40,12 @@ std::string_view to_view(const MDB_val& value) {
 
 }  // namespace
 
+tl::unexpected<Error> LmdbEnv::error(const char* what, int code) {
+  tl::unexpected<Error> error = lmdb_error(what, code);
+  if (error.value().code == Errc::cache_corrupt) is_damaged_ = true;
+  return error;
+}
+
 LmdbTxn::LmdbTxn(LmdbTxn&& other) noexcept
     : env_(other.env_), txn_(std::exchange(other.txn_, nullptr)), is_write_(other.is_write_) {}
 
@@ -56,35 +62,35 @@ Result<std::optional<std::string>> LmdbTxn::get(Table table, std::string_view ke
   MDB_val found;
   int code = mdb_get(txn_, env_->tables_[static_cast<size_t>(table)], &wanted, &found);
   if (code == MDB_NOTFOUND) return std::optional<std::string>();
-  if (code != 0) return lmdb_error("get", code);
+  if (code != 0) return env_->error("get", code);
   return std::optional<std::string>(to_view(found));
 }
 
 Status LmdbTxn::scan(Table table, std::string_view from, const Visit& visit) const {
   MDB_cursor* cursor = nullptr;
   int code = mdb_cursor_open(txn_, env_->tables_[static_cast<size_t>(table)], &cursor);
-  if (code != 0) return lmdb_error("cursor", code);
+  if (code != 0) return env_->error("cursor", code);
   MDB_val key = to_val(from);
   MDB_val value;
   code = mdb_cursor_get(cursor, &key, &value, from.empty() ? MDB_FIRST : MDB_SET_RANGE);
   while (code == 0 && visit(to_view(key), to_view(value)))
     code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
   mdb_cursor_close(cursor);
-  if (code != 0 && code != MDB_NOTFOUND) return lmdb_error("scan", code);
+  if (code != 0 && code != MDB_NOTFOUND) return env_->error("scan", code);
   return {};
 }
 
 Status LmdbTxn::scan_back(Table table, const Visit& visit) const {
   MDB_cursor* cursor = nullptr;
   int code = mdb_cursor_open(txn_, env_->tables_[static_cast<size_t>(table)], &cursor);
-  if (code != 0) return lmdb_error("cursor", code);
+  if (code != 0) return env_->error("cursor", code);
   MDB_val key;
   MDB_val value;
   code = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
   while (code == 0 && visit(to_view(key), to_view(value)))
     code = mdb_cursor_get(cursor, &key, &value, MDB_PREV);
   mdb_cursor_close(cursor);
-  if (code != 0 && code != MDB_NOTFOUND) return lmdb_error("scan", code);
+  if (code != 0 && code != MDB_NOTFOUND) return env_->error("scan", code);
   return {};
 }
 
@@ -92,14 +98,40 @@ Status LmdbTxn::put(Table table, std::string_view key, std::string_view value) {
   MDB_val k = to_val(key);
   MDB_val v = to_val(value);
   int code = mdb_put(txn_, env_->tables_[static_cast<size_t>(table)], &k, &v, 0);
-  if (code != 0) return lmdb_error("put", code);
+  if (code != 0) return env_->error("put", code);
+  return {};
+}
+
+Status LmdbTxn::walk(unsigned table) const {
+  MDB_cursor* cursor = nullptr;
+  int code = mdb_cursor_open(txn_, table, &cursor);
+  if (code != 0) return env_->error("cursor", code);
+  MDB_val key;
+  MDB_val value;
+  // Large values have pages of their own.
+  unsigned char sum = 0;
+  for (code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST); code == 0;
+       code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
+    if (value.mv_size > 0)
+      sum = static_cast<unsigned char>(sum + to_view(value).back() + to_view(value).front());
+  volatile unsigned char read = sum;
+  static_cast<void>(read);
+  mdb_cursor_close(cursor);
+  if (code != MDB_NOTFOUND) return env_->error("walk", code);
+  return {};
+}
+
+Status LmdbTxn::walk_all() const {
+  constexpr unsigned kFreePages = 0;  // LMDB's own table
+  ENTREPOT_TRY(walk(kFreePages));
+  for (unsigned table : env_->tables_) ENTREPOT_TRY(walk(table));
   return {};
 }
 
 Result<uint64_t> LmdbTxn::count(Table table) const {
   MDB_stat stat;
   int code = mdb_stat(txn_, env_->tables_[static_cast<size_t>(table)], &stat);
-  if (code != 0) return lmdb_error("count", code);
+  if (code != 0) return env_->error("count", code);
   return stat.ms_entries;
 }
 
@@ -107,14 +139,14 @@ Result<bool> LmdbTxn::remove(Table table, std::string_view key) {
   MDB_val k = to_val(key);
   int code = mdb_del(txn_, env_->tables_[static_cast<size_t>(table)], &k, nullptr);
   if (code == MDB_NOTFOUND) return false;
-  if (code != 0) return lmdb_error("remove", code);
+  if (code != 0) return env_->error("remove", code);
   return true;
 }
 
 Status LmdbTxn::commit() {
   CHECK(is_write_);
   int code = mdb_txn_commit(std::exchange(txn_, nullptr));
-  if (code != 0) return lmdb_error("commit", code);
+  if (code != 0) return env_->error("commit", code);
   env_->cover_last_page();
   return {};
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -44,6 +45,8 @@ class LmdbTxn {
   /// The same from the last row on, backwards.
   Status scan_back(Table table, const Visit& visit) const;
 
+  /// Reads every page of every table, and of the list of free ones.
+  Status walk_all() const;
   /// How many rows the table has; at once.
   Result<uint64_t> count(Table table) const;
 
@@ -60,6 +63,8 @@ class LmdbTxn {
 
   LmdbEnv* env_;
   MDB_txn* txn_;
+  Status walk(unsigned table) const;
+
   bool is_write_;
 };
 
@@ -76,12 +81,16 @@ class LmdbEnv {
   Result<LmdbTxn> begin_read();
   Result<LmdbTxn> begin_write();
 
+  /// LMDB has found something damaged since it was opened. Any thread.
+  bool is_damaged() const { return is_damaged_.load(std::memory_order_relaxed); }
+
   /// Of data.mdb and lock.mdb, as the file system counts them.
   uint64_t disk_bytes() const;
 
  private:
   friend class LmdbTxn;
   LmdbEnv() = default;
+  tl::unexpected<Error> error(const char* what, int code);
   Status open_tables();
   /// LMDB leaves a page that it took from the end of the file and gave back in the same transaction
   /// unwritten. The file is then shorter than its meta page says, which inspect_data_file could not tell from
@@ -92,6 +101,7 @@ class LmdbEnv {
   MDB_env* env_ = nullptr;
   uint32_t tables_[kTableCount] = {};
   std::string path_;
+  std::atomic<bool> is_damaged_{false};
   uint64_t lock_file_bytes_ = 0;
   std::mutex idle_readers_mutex_;
   std::vector<MDB_txn*> idle_readers_;  // reset, to be renewed: keeps its slot in the reader table

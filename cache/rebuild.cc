@@ -31,8 +31,11 @@ Result<std::vector<ProvenBlob>> prove_blobs(BlobFiles& blobs, Logger& logger) {
   std::vector<Digest> wrong;
   auto visit = [&](BlobFiles::Found found) -> Status {
     struct stat status;
-    Result<Digest> digest = hash_file(found.file.get(), found.digest.algorithm());
-    if (!digest || *digest != found.digest || ::fstat(found.file.get(), &status) != 0) {
+    // A disk that cannot be read now says nothing of the blob.
+    ENTREPOT_TRY_ASSIGN(Digest digest, hash_file(found.file.get(), found.digest.algorithm()));
+    if (::fstat(found.file.get(), &status) != 0)
+      return fail(system_error("cannot look at a blob's file", errno));
+    if (digest != found.digest) {
       logger.warn("rebuild: the file of {} is damaged and is removed", found.digest.text());
       wrong.push_back(found.digest);
       return {};

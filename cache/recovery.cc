@@ -66,9 +66,10 @@ Status judge_part(const std::string& name, IndexUpdate& update, BlobFiles& blobs
 
 }  // namespace
 
-Result<std::vector<LeftoverPart>> recover(Index& index, BlobFiles& blobs, PartsDirectory& parts,
-                                          const RefsLog& log, struct timespec last_start, Logger& logger) {
-  std::vector<LeftoverPart> kept;
+Result<Recovered> recover(Index& index, BlobFiles& blobs, PartsDirectory& parts, const RefsLog& log,
+                          struct timespec last_start, std::optional<WallTime> this_run, Logger& logger) {
+  Recovered recovered;
+  std::vector<LeftoverPart>& kept = recovered.parts;
   Names obsolete;
   ENTREPOT_TRY_ASSIGN(LmdbTxn txn, index.write());
   IndexUpdate update(std::move(txn));
@@ -82,6 +83,9 @@ Result<std::vector<LeftoverPart>> recover(Index& index, BlobFiles& blobs, PartsD
   Status unlinked = blobs.remove(doomed, removed);
   if (!unlinked) logger.warn("recovery: {}", unlinked.error().message);
   for (const Digest& digest : removed) ENTREPOT_TRY(update.remove_doomed(digest));
+  if (this_run) {
+    ENTREPOT_TRY_ASSIGN(recovered.unclean_since, update.begin_run(*this_run));
+  }
   update.set_log_position(log.position());
   ENTREPOT_TRY(update.commit());
 
@@ -89,7 +93,15 @@ Result<std::vector<LeftoverPart>> recover(Index& index, BlobFiles& blobs, PartsD
   if (!kept.empty() || !removed.empty() || !obsolete.empty())
     logger.info("recovery: {} parts kept, {} parts cleared, {} evictions finished", kept.size(),
                 obsolete.size(), removed.size());
-  return kept;
+  return recovered;
+}
+
+Status note_clean_stop(Index& index) {
+  // The next start is to look closer.
+  if (index.is_damaged()) return {};
+  ENTREPOT_TRY_ASSIGN(LmdbTxn txn, index.write());
+  ENTREPOT_TRY(txn.remove(Table::meta, kUncleanKey));
+  return txn.commit();
 }
 
 }  // namespace entrepot::cache

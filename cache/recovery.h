@@ -24,7 +24,15 @@ struct LeftoverPart {
 /// - a part of a blob that is committed is removed;
 /// - all other parts are kept and returned; `last_start` is when the last run began;
 /// - the files of doomed rows are removed, then the rows.
-Result<std::vector<LeftoverPart>> recover(Index& index, BlobFiles& blobs, PartsDirectory& parts,
-                                          const RefsLog& log, struct timespec last_start, Logger& logger);
+/// `this_run`: when this run began; nothing: it is none.
+struct Recovered {
+  std::vector<LeftoverPart> parts;
+  /// The last stop was not clean: since then blobs have been written of which no clean stop knows.
+  std::optional<WallTime> unclean_since;
+};
+Result<Recovered> recover(Index& index, BlobFiles& blobs, PartsDirectory& parts, const RefsLog& log,
+                          struct timespec last_start, std::optional<WallTime> this_run, Logger& logger);
+/// BLOCKING, after the index writer has ended, in an orderly way: the next start need not be wary.
+Status note_clean_stop(Index& index);
 
 }  // namespace entrepot::cache

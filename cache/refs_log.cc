@@ -258,6 +258,17 @@ Result<RefsLog::Rewrite> RefsLog::rewrite() {
   return Rewrite(*this, std::move(file), position_.generation + 1);
 }
 
+void RefsLog::take_back(const Position& position) {
+  if (!file_.is_open() || position == position_) return;
+  bool is_cut = position.generation == position_.generation &&
+                ::ftruncate(file_.get(), static_cast<off_t>(position.length)) == 0 &&
+                ::fdatasync(file_.get()) == 0;
+  if (is_cut)
+    position_ = position;
+  else
+    file_.reset();
+}
+
 Result<bool> RefsLog::replay(int directory, const Visit& visit) {
   int fd = ::openat(directory, "refs.log", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0 && errno == ENOENT) return true;
@@ -269,14 +280,20 @@ Result<bool> RefsLog::replay(int directory, const Visit& visit) {
     return fail(Errc::io_error, "cannot read refs.log");
   }
   std::string bytes;
-  if (!read_exactly(file.get(), bytes, kHeaderSize) || generation_of(bytes) == 0) return false;
+  // A disk that cannot be read now is no torn end: what comes behind must not be lost for it.
+  auto end_of = [&file]() -> Result<bool> {
+    if (std::ferror(file.get()) != 0) return fail(system_error("cannot read refs.log", errno));
+    return false;
+  };
+  if (!read_exactly(file.get(), bytes, kHeaderSize) || generation_of(bytes) == 0) return end_of();
   while (read_exactly(file.get(), bytes, sizeof(uint32_t))) {
     uint32_t size = load_u32(bytes);
-    if (size > kMaxRecord || !read_exactly(file.get(), bytes, size)) return false;
+    if (size > kMaxRecord || !read_exactly(file.get(), bytes, size)) return end_of();
     std::optional<RefsEntry> entry = decode_refs_entry(bytes);
     if (!entry) return false;
     ENTREPOT_TRY(visit(std::move(*entry)));
   }
+  ENTREPOT_TRY(end_of());
   return bytes.empty() && std::feof(file.get()) != 0;
 }
 

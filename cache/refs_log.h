@@ -58,6 +58,9 @@ class RefsLog {
   /// BLOCKING. Appends encoded entries and syncs. After a failure the log takes nothing until it is
   /// rewritten: a failed fsync can't be retried.
   Status append(const std::vector<std::string>& entries);
+  /// BLOCKING. What was appended last belongs to a commit that failed: cuts it off again. When that fails,
+  /// too, the log must be rewritten.
+  void take_back(const Position& position);
   /// Must be rewritten before the next append.
   bool is_broken() const { return !file_.is_open(); }
 

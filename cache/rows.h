@@ -106,6 +106,8 @@ struct StateRow {
 enum class AgeKind : uint8_t { tag = 1, link = 2 };
 
 inline constexpr std::string_view kStateKey = "state";
+/// A TimeRow that is there from the start after a clean stop until the next one: the time of that start.
+inline constexpr std::string_view kUncleanKey = "unclean";
 inline constexpr size_t kMaxKey = 511;  // LMDB's limit
 
 std::string repository_name_key(const Repository& repository);

@@ -98,7 +98,7 @@ void Scrub::tell(const BlobCheck::Found& blob, const std::string& complaint, uin
   told_.insert(blob.digest);
   found_damaged_.add();
   Result<DamagedBlob> damaged = check_.describe(blob.digest);
-  DropMessage drop{blob.digest, complaint, inode, {}};
+  DropMessage drop{.digest = blob.digest, .complaint = complaint, .bad_inode = inode};
   // A copy: the writer may come to it when we have ended.
   if (damaged) drop.gone = [tell = damaged_, damaged = std::move(*damaged)] { tell(damaged); };
   around_.inbox.post(std::move(drop));

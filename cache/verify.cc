@@ -10,6 +10,7 @@ namespace entrepot::cache {
 namespace {
 
 constexpr int kMostFailuresInARow = 8;
+constexpr int kMostLooks = 3;
 
 Error left_off() { return {Errc::cancelled, "the verification was left off"}; }
 
@@ -58,7 +59,7 @@ Status Verify::check_rows(const OnVerifyProgress& on_progress,
       note(blob.digest, *complaint);
       if (!repairs_) continue;
       ENTREPOT_TRY_ASSIGN(DamagedBlob description, check_.describe(blob.digest));
-      DropMessage drop{blob.digest, *complaint, inode, {}};
+      DropMessage drop{.digest = blob.digest, .complaint = *complaint, .bad_inode = inode};
       if (damaged) drop.gone = [damaged, description = std::move(description)] { damaged(description); };
       around_.inbox.post(std::move(drop));
     }
@@ -66,25 +67,31 @@ Status Verify::check_rows(const OnVerifyProgress& on_progress,
   }
 }
 
-// A file that is missing, or another, while its row stays as it was: a row is doomed before its file goes.
+// Between the look into the index and the one at the file it may have been evicted, and fetched again.
 Result<std::string> Verify::look_at(BlobCheck::Found& blob, const BlobCheck::Spend& spend, uint64_t& inode) {
-  while (true) {
+  for (int looks = 1;; ++looks) {
     ENTREPOT_TRY_ASSIGN(std::string complaint, check_.look_at(blob, spend, inode));
     if (complaint.empty()) return complaint;
     ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, find_row(blob.digest));
     if (!row || row->state != BlobState::committed) return std::string();
-    if (row->sequence == blob.row.sequence) return complaint;
+    ENTREPOT_TRY_ASSIGN(std::optional<struct stat> file, around_.blobs.status_of(blob.digest));
+    bool is_same_file = file && inode != 0 && file->st_ino == inode;
+    if (is_same_file || looks >= kMostLooks) return complaint;
     blob.row = *row;
   }
 }
 
 Status Verify::check_files(const OnVerifyProgress& on_progress) {
+  auto spend = [this, &on_progress](uint64_t bytes) {
+    report_.bytes += bytes;
+    return on_progress(report_);
+  };
   auto visit = [&](BlobFiles::Found found) -> Status {
     if (!on_progress(report_)) return fail(left_off());
     // In this order: what is settled between the two has a row.
     bool is_pending = around_.blobs.is_pending(found.digest);
     ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, find_row(found.digest));
-    return is_pending || row ? Status() : judge_unknown(std::move(found));
+    return is_pending || row ? Status() : judge_unknown(std::move(found), spend);
   };
   return around_.blobs.walk(visit, [this](const std::string& path) {
     ++report_.foreign;
@@ -97,14 +104,15 @@ Result<std::optional<BlobRow>> Verify::find_row(const Digest& digest) const {
   return reader.view().blob(digest);
 }
 
-Status Verify::judge_unknown(BlobFiles::Found found) {
+Status Verify::judge_unknown(BlobFiles::Found found, const BlobCheck::Spend& spend) {
   struct stat status;
-  Result<Digest> actual = hash_file(found.file.get(), found.digest.algorithm());
-  if (!actual || ::fstat(found.file.get(), &status) != 0) return {};
+  Result<std::string> complaint = check_.hash(found.file.get(), found.digest, spend);
+  if (!complaint && complaint.error().code == Errc::cancelled) return fail(left_off());
+  if (!complaint || ::fstat(found.file.get(), &status) != 0) return {};
   ENTREPOT_TRY_ASSIGN(std::optional<struct stat> now, around_.blobs.status_of(found.digest));
   if (!now || now->st_ino != status.st_ino) return {};  // it was just being evicted
   ++report_.unknown;
-  bool is_right = *actual == found.digest;
+  bool is_right = complaint->empty();
   note(found.digest,
        is_right ? "the index does not know its file" : "the index does not know its file, which is damaged");
   if (repairs_ && is_right)

@@ -34,7 +34,7 @@ class Verify {
   Status check_rows(const OnVerifyProgress& on_progress, const std::function<void(DamagedBlob)>& damaged);
   Result<std::string> look_at(BlobCheck::Found& blob, const BlobCheck::Spend& spend, uint64_t& inode);
   Status check_files(const OnVerifyProgress& on_progress);
-  Status judge_unknown(BlobFiles::Found found);
+  Status judge_unknown(BlobFiles::Found found, const BlobCheck::Spend& spend);
   Result<std::optional<BlobRow>> find_row(const Digest& digest) const;
   void note(const Digest& digest, const std::string& complaint);
 

@@ -22,7 +22,10 @@ void AdminHandler::handle(std::shared_ptr<http::Exchange> exchange) {
   if (path == "/readyz") {
     Health::State state = health_.state();
     int status = state == Health::State::ready ? 200 : 503;
-    return exchange->send(guarded_head(status, kPlainText), std::string(name_of(state)) + "\n");
+    std::string text = std::string(name_of(state)) + "\n";
+    std::string detail = exchange->request().target == "/readyz?verbose" ? health_.detail() : "";
+    if (!detail.empty()) text += detail + "\n";
+    return exchange->send(guarded_head(status, kPlainText), std::move(text));
   }
   if (path == "/metrics") return metrics_page_.serve(std::move(exchange));
   send_error(*exchange, 404, "NOT_FOUND", "there is no such page");

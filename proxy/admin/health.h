@@ -1,6 +1,8 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
+#include <string>
 #include <string_view>
 
 #include "base/clock.h"
@@ -19,6 +21,10 @@ class Health {
   void set_ready();
   void set_draining() { state_ = State::draining; }
   State state() const { return state_; }
+  /// What is wrong with something that the process can do without; "" = nothing. Set before the listeners are
+  /// there; `look` is called on any thread, and returns at once.
+  void set_detail(std::function<std::string()> look) { detail_ = std::move(look); }
+  std::string detail() const { return detail_ ? detail_() : std::string(); }
   bool is_ready() const { return state_ == State::ready; }
   Duration uptime() const { return std::chrono::duration_cast<Duration>(clock_.monotonic() - begun_); }
 
@@ -26,6 +32,7 @@ class Health {
   const Clock& clock_;
   const MonotonicTime begun_;
   std::atomic<State> state_{State::opening};
+  std::function<std::string()> detail_;
 };
 
 std::string_view name_of(Health::State state);

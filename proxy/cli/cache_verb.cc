@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <functional>
@@ -38,11 +39,20 @@ struct StoppedCache {
   static Result<std::unique_ptr<StoppedCache>> open(const config::Config& config, bool rebuilds);
 };
 
+// What root would make in there the service could not read afterwards. Before there is any other thread.
+Status become_owner(const struct stat& status) {
+  if (::geteuid() != 0 || status.st_uid == 0) return {};
+  if (::setegid(status.st_gid) != 0 || ::seteuid(status.st_uid) != 0)
+    return fail(system_error("cannot act as the owner of the cache directory", errno));
+  return {};
+}
+
 Result<std::unique_ptr<StoppedCache>> StoppedCache::open(const config::Config& config, bool rebuilds) {
   const std::string& directory = config.cache.directory;
   struct stat status;
   if (::stat((directory + "/FORMAT").c_str(), &status) != 0)
     return fail(Errc::not_found, "there is no cache in " + directory);
+  ENTREPOT_TRY(become_owner(status));
   auto stopped = std::make_unique<StoppedCache>();
   cache::Options options;
   options.directory = directory;
@@ -191,8 +201,7 @@ Result<int> perform(const Command& command, const Call& call, bool is_running) {
   else
     print(pin_text(answer, command.verb == Verb::pin));
   if (command.verb != Verb::purge || answer.value("pinned", uint64_t{0}) == 0) return kSuccess;
-  for (const Json& kept : answer["kept"])
-    std::fprintf(stderr, "entrepot: %s is pinned, and is kept\n", kept.get<std::string>().c_str());
+  std::fputs(kept_text(answer).c_str(), stderr);
   return kFailed;
 }
 

@@ -13,7 +13,14 @@ constexpr size_t kColumns = 6;
 using Row = std::array<std::string, kColumns>;
 constexpr size_t kShownHex = 12;
 
-std::string text_of(const Json& value) { return value.is_string() ? value.get<std::string>() : "-"; }
+// Names come from others: nothing of them may steer a terminal.
+std::string text_of(const Json& value) {
+  if (!value.is_string()) return "-";
+  std::string text = value.get<std::string>();
+  std::ranges::replace_if(
+      text, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  return text;
+}
 
 // "sha256:0123456789ab", as docker shows it.
 std::string shortened(const std::string& digest) {
@@ -41,6 +48,12 @@ std::string plural(uint64_t count, const char* one) {
 }
 
 }  // namespace
+
+std::string kept_text(const Json& answer) {
+  std::string text;
+  for (const Json& kept : answer["kept"]) text += "entrepot: " + text_of(kept) + " is pinned, and is kept\n";
+  return text;
+}
 
 std::string readable_size(uint64_t bytes) {
   constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};

@@ -17,6 +17,8 @@ std::string image_table(const Json& images, bool with_heading);
 std::string stats_text(const Json& stats, bool is_running);
 std::string pin_text(const Json& answer, bool is_pin);
 std::string purge_text(const Json& answer);
+/// What a purge has left, for standard error.
+std::string kept_text(const Json& answer);
 std::string verify_progress(const Json& answer);
 std::string verify_text(const Json& answer);
 

@@ -26,6 +26,8 @@ class CacheVerbs {
              std::vector<pull::Puller*> pullers, std::vector<registry::RegistryHandler*> handlers,
              std::function<void(cache::DamagedBlob)> damaged);
 
+  /// Any thread. What is under way is left off soon.
+  void end() { verbs_.end(); }
   /// Any loop, which is `loop`. Errors: those of Verbs::perform; overloaded when too many wait.
   Task<Result<std::string>> call(EventLoop& loop, std::string verb, std::string request);
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr unsigned kMaxLoops = 16;
 constexpr size_t kFillThreads = 4;
+constexpr size_t kSyncThreads = 16;  // which do nothing but wait
 constexpr size_t kLookUpThreads = 4;
 constexpr size_t kWarmingThreads = 4;
 constexpr mode_t kControlMode = 0600;
@@ -62,6 +63,7 @@ Parts::Parts(const config::Config& config, Logger& logger) : config_(config), lo
 Parts::~Parts() {
   // Jobs and commits end while the loops they post to are still there.
   disk_.reset();
+  syncs_.reset();
   look_ups_.reset();
   warming_.reset();
   managing_.reset();
@@ -77,6 +79,7 @@ Result<std::unique_ptr<Parts>> Parts::make(const config::Config& config, Logger&
   parts->loops_ =
       std::make_unique<LoopGroup>(loop_count(config.server.threads), parts->clock_, logger, parts->metrics_);
   parts->disk_ = std::make_unique<ThreadedDiskPool>(kFillThreads, logger, parts->metrics_);
+  parts->syncs_ = std::make_unique<ThreadedDiskPool>(kSyncThreads, logger, parts->metrics_);
   parts->look_ups_ = std::make_unique<ThreadedDiskPool>(kLookUpThreads, logger, parts->metrics_);
   parts->warming_ = std::make_unique<ThreadedDiskPool>(kWarmingThreads, logger, parts->metrics_);
   parts->managing_ = std::make_unique<ThreadedDiskPool>(1, logger, parts->metrics_);
@@ -124,7 +127,7 @@ Status Parts::make_upstreams() {
 
 void Parts::make_pull_path() {
   for (size_t i = 0; i < loops_->size(); ++i) {
-    pull::Context context{*loops_, loops_->at(i), *disk_,  *look_ups_,
+    pull::Context context{*loops_, loops_->at(i), *disk_,  *syncs_, *look_ups_,
                           *cache_, *clients_[i],  logger_, metrics_};
     pullers_.push_back(std::make_unique<pull::Puller>(context));
   }
@@ -133,6 +136,11 @@ void Parts::make_pull_path() {
 }
 
 void Parts::make_handlers() {
+  health_.set_detail([this] {
+    return std::string(cache_->is_degraded()
+                           ? "cache: degraded: the disk gives errors, and what is fetched may not be stored"
+                           : "");
+  });
   addressing_ = std::make_unique<pull::Addressing>(config_.upstreams);
   admin::AdminHandler::Options admin_options;
   if (config_.admin.listen) admin_options.own_hosts.push_back(config_.admin.listen->host);
@@ -289,6 +297,7 @@ void Parts::drain(Duration timeout, std::move_only_function<void()> done) {
 
 void Parts::stop() {
   if (certificate_watch_) loops_->at(0).post([this] { certificate_watch_->stop(); });
+  verbs_->end();
   if (prefetcher_) prefetcher_->stop();
   if (healer_) healer_->stop();
   server_->shut_down();

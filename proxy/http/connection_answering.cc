@@ -42,6 +42,7 @@ bool Connection::step_answering() {
       return false;
     case Sender::Progress::truncated:
       set_.loop().logger().error("a file is shorter than what was promised of it; the answer is cut");
+      if (sender_.file()) sender_.file()->report_unreadable();
       cut();
       return false;
     default:
@@ -78,6 +79,7 @@ void Connection::on_warmed(uint64_t end, bool is_readable) {
   if (is_closed()) return;
   if (!is_readable) {
     set_.loop().logger().error("a file cannot be read as far as it was promised; the answer is cut");
+    if (sender_.file()) sender_.file()->report_unreadable();
     return cut();
   }
   sender_.set_warm_until(end);

@@ -11,15 +11,19 @@ namespace {
 constexpr size_t kPage = 256;
 constexpr int kMaxTries = 3;  // while something of it is evicted as it is looked at
 
-Status for_each_image(cache::Inventory inventory, const std::vector<cache::ImageSelection>& selections,
+Status for_each_image(cache::Inventory inventory, const PinRequest& request,
                       const std::function<Status(const cache::Image&)>& visit) {
-  for (const cache::ImageSelection& selection : selections) {
+  for (const cache::ImageSelection& selection : request.selections) {
     std::optional<cache::ImageName> after;
     while (true) {
       ENTREPOT_TRY_ASSIGN(std::vector<cache::Image> page, inventory.list(selection, after, kPage));
       if (page.empty()) break;
       after = page.back().name;
-      for (const cache::Image& image : page) ENTREPOT_TRY(visit(image));
+      for (const cache::Image& image : page) {
+        if (request.is_ending != nullptr && *request.is_ending)
+          return fail(Errc::shutting_down, "the rest was left as it is");
+        ENTREPOT_TRY(visit(image));
+      }
     }
   }
   return {};
@@ -45,27 +49,25 @@ Result<PinReport::Pinned> pin_image(cache::Cache& cache, const cache::Image& ima
 
 }  // namespace
 
-Result<PinReport> pin(cache::Cache& cache, const std::vector<cache::ImageSelection>& selections, WallTime now,
-                      bool is_dry_run) {
+Result<PinReport> pin(cache::Cache& cache, const PinRequest& request, WallTime now) {
   PinReport report;
-  ENTREPOT_TRY(for_each_image(cache.inventory(), selections, [&](const cache::Image& image) -> Status {
-    ENTREPOT_TRY_ASSIGN(PinReport::Pinned pinned, pin_image(cache, image, now, is_dry_run));
+  ENTREPOT_TRY(for_each_image(cache.inventory(), request, [&](const cache::Image& image) -> Status {
+    ENTREPOT_TRY_ASSIGN(PinReport::Pinned pinned, pin_image(cache, image, now, request.is_dry_run));
     report.images.push_back(std::move(pinned));
     return {};
   }));
   return report;
 }
 
-Result<PinReport> unpin(cache::Cache& cache, const std::vector<cache::ImageSelection>& selections,
-                        bool is_dry_run) {
+Result<PinReport> unpin(cache::Cache& cache, const PinRequest& request) {
   PinReport report;
-  ENTREPOT_TRY(for_each_image(cache.inventory(), selections, [&](const cache::Image& image) -> Status {
+  ENTREPOT_TRY(for_each_image(cache.inventory(), request, [&](const cache::Image& image) -> Status {
     if (!image.is_pinned) return {};
     cache::Commit commit;
     ENTREPOT_TRY_ASSIGN(commit.unpins, cache.inventory().find_unpin(image.manifest));
     commit.image_pins.push_back({image.manifest, false, {}});
     report.images.push_back({image.name.text(), image.manifest, commit.unpins.size(), 0, image.missing});
-    return is_dry_run ? Status() : cache.commit_and_wait(std::move(commit));
+    return request.is_dry_run ? Status() : cache.commit_and_wait(std::move(commit));
   }));
   return report;
 }

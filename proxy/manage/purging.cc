@@ -16,8 +16,10 @@ void add_names(const std::vector<cache::Image>& images, std::vector<std::string>
 }
 
 template <class T>
-Status commit_slices(cache::Cache& cache, std::vector<T>& all, std::vector<T> cache::Commit::*slice) {
+Status commit_slices(cache::Cache& cache, std::vector<T>& all, std::vector<T> cache::Commit::*slice,
+                     const std::atomic<bool>* is_ending) {
   for (size_t begin = 0; begin < all.size(); begin += kAtOnce) {
+    if (is_ending != nullptr && *is_ending) return fail(Errc::shutting_down, "the purge was left off");
     size_t end = std::min(begin + kAtOnce, all.size());
     cache::Commit commit;
     for (size_t i = begin; i < end; ++i) (commit.*slice).push_back(std::move(all[i]));
@@ -27,11 +29,11 @@ Status commit_slices(cache::Cache& cache, std::vector<T>& all, std::vector<T> ca
 }
 
 Status carry_out(cache::Cache& cache, const cache::Repository& repository, cache::Inventory::Purge& found,
-                 const OnPurged& on_purged) {
+                 const OnPurged& on_purged, const std::atomic<bool>* is_ending) {
   std::vector<std::string> tags;
   for (const cache::Commit::TagRemoval& removal : found.tags) tags.push_back(removal.tag);
-  ENTREPOT_TRY(commit_slices(cache, found.removals, &cache::Commit::removals));
-  ENTREPOT_TRY(commit_slices(cache, found.tags, &cache::Commit::tag_removals));
+  ENTREPOT_TRY(commit_slices(cache, found.removals, &cache::Commit::removals, is_ending));
+  ENTREPOT_TRY(commit_slices(cache, found.tags, &cache::Commit::tag_removals, is_ending));
   if (on_purged) on_purged(repository, tags);
   return {};
 }
@@ -39,6 +41,13 @@ Status carry_out(cache::Cache& cache, const cache::Repository& repository, cache
 }  // namespace
 
 Result<PurgeReport> purge(cache::Cache& cache, const PurgeRequest& request, const OnPurged& on_purged) {
+  struct Purging {
+    cache::Cache& cache;
+    explicit Purging(cache::Cache& the_cache) : cache(the_cache) { cache.set_purging(true); }
+    ~Purging() { cache.set_purging(false); }
+  } purging(cache);
+  // A transaction that began before may not know of it yet.
+  ENTREPOT_TRY(cache.commit_and_wait({}));
   PurgeReport report;
   cache::Inventory inventory = cache.inventory();
   cache::Inventory::RemovedLinks removed;
@@ -56,7 +65,9 @@ Result<PurgeReport> purge(cache::Cache& cache, const PurgeRequest& request, cons
       report.disk_bytes += freed.disk_bytes;
       add_names(found.images, report.names);
       add_names(found.pinned, report.kept);
-      if (!request.is_dry_run) ENTREPOT_TRY(carry_out(cache, *repository, found, on_purged));
+      if (request.is_dry_run) continue;
+      removed.clear();  // they are gone indeed
+      ENTREPOT_TRY(carry_out(cache, *repository, found, on_purged, request.is_ending));
     }
   }
   return report;

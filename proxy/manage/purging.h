@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -12,6 +13,7 @@ namespace entrepot::manage {
 struct PurgeRequest {
   std::vector<cache::ImageSelection> selections;
   bool is_dry_run = false;
+  const std::atomic<bool>* is_ending = nullptr;  // when it becomes true, the purge is left off
 };
 
 struct PurgeReport {

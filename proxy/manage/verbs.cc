@@ -182,8 +182,9 @@ Result<Json> stats(cache::Cache& cache, const Verbs::Limits& limits, Fields& fie
 }
 
 Result<Json> purge_selected(cache::Cache& cache, const ImageNames& names, Fields& fields,
-                            const OnPurged& on_purged) {
+                            const std::atomic<bool>& is_ending, const OnPurged& on_purged) {
   PurgeRequest request;
+  request.is_ending = &is_ending;
   request.is_dry_run = fields.flag("dry_run");
   ENTREPOT_TRY_ASSIGN(request.selections, read_selections(names, fields));
   ENTREPOT_TRY_ASSIGN(PurgeReport report, purge(cache, request, on_purged));
@@ -225,6 +226,7 @@ Result<Json> verify(VerifyJob& job, Fields& fields) {
 }  // namespace
 
 Result<std::string> Verbs::perform(std::string_view verb, std::string_view request) {
+  if (is_ending_) return fail(Errc::shutting_down, "the daemon ends");
   ENTREPOT_TRY_ASSIGN(Fields fields, Fields::parse(request));
   Json answer;
   if (verb == "ls") {
@@ -234,15 +236,15 @@ Result<std::string> Verbs::perform(std::string_view verb, std::string_view reque
   } else if (verb == "verify") {
     ENTREPOT_TRY_ASSIGN(answer, verify(verify_, fields));
   } else if (verb == "purge") {
-    ENTREPOT_TRY_ASSIGN(answer, purge_selected(cache_, names_, fields, on_purged_));
+    ENTREPOT_TRY_ASSIGN(answer, purge_selected(cache_, names_, fields, is_ending_, on_purged_));
   } else if (verb == "pin" || verb == "unpin") {
-    bool is_dry_run = fields.flag("dry_run");
-    ENTREPOT_TRY_ASSIGN(std::vector<cache::ImageSelection> selections, read_selections(names_, fields));
-    ENTREPOT_TRY_ASSIGN(PinReport report, verb == "pin" ? pin(cache_, selections, clock_.wall(), is_dry_run)
-                                                        : unpin(cache_, selections, is_dry_run));
+    PinRequest wanted{.selections = {}, .is_dry_run = fields.flag("dry_run"), .is_ending = &is_ending_};
+    ENTREPOT_TRY_ASSIGN(wanted.selections, read_selections(names_, fields));
+    ENTREPOT_TRY_ASSIGN(PinReport report,
+                        verb == "pin" ? pin(cache_, wanted, clock_.wall()) : unpin(cache_, wanted));
     if (report.images.empty()) return fail(nothing());
     answer = json_of(report);
-    answer["dry_run"] = is_dry_run;
+    answer["dry_run"] = wanted.is_dry_run;
   } else {
     return fail(Errc::bad_request, "there is no such verb");
   }

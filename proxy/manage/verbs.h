@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -46,6 +47,8 @@ class Verbs {
   /// says how far it is. Errors: bad_request; manifest_unknown when nothing is selected by what was named;
   /// the cache's.
   Result<std::string> perform(std::string_view verb, std::string_view request);
+  /// Any thread: what is being performed is left off soon, and nothing is performed any more.
+  void end() { is_ending_ = true; }
 
  private:
   cache::Cache& cache_;
@@ -53,6 +56,7 @@ class Verbs {
   const Clock& clock_;
   const std::function<Limits()> limits_;
   const OnPurged on_purged_;
+  std::atomic<bool> is_ending_{false};
   VerifyJob verify_;
 };
 

@@ -29,6 +29,7 @@ struct Context {
   LoopGroup& loops;
   EventLoop& loop;
   DiskPool& disk;      // for fills: may be busy for as long as a disk is slow
+  DiskPool& syncs;     // for what waits until bytes are on stable storage: no other fill waits behind it
   DiskPool& look_ups;  // for what a waiting client needs: index, open, small reads
   cache::Cache& cache;
   upstream::Client& upstreams;

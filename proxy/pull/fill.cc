@@ -27,7 +27,7 @@ Fill::Fill(Context& context, WrongOrigins& wrong, Digest digest, std::move_only_
       progress_(std::make_shared<FillProgress>()) {}
 
 bool Fill::is_store_failure(const Error& error) {
-  return error.code == Errc::disk_full || error.code == Errc::io_error;
+  return error.code == Errc::disk_full || error.code == Errc::io_error || error.code == Errc::cache_corrupt;
 }
 
 void Fill::start(const Source& source) {
@@ -87,6 +87,7 @@ Task<Status> Fill::fetch_from_sources() {
     }
     if (is_store_failure(last)) {
       context_.logger.info("{} goes past the cache: {}", describe_source(source), last.message);
+      context_.cache.note_failure(last);
       break;
     }
     context_.logger.write(describe(last.code).level,

@@ -19,6 +19,7 @@ namespace entrepot::pull {
 namespace {
 
 constexpr Duration kPatience{10'000};
+constexpr uint64_t kMaxManifest = 4u << 20;
 
 std::string key_of(const cache::Repository& repository, const Digest& digest) {
   return repository.upstream + '/' + repository.name + '@' + digest.text();
@@ -73,7 +74,7 @@ Result<std::string> read_bytes(const Manifest& manifest) {
 
 Task<Result<PulledManifest>> Manifests::get(cache::Repository repository, Digest digest) {
   std::shared_ptr<const Manifest> found = co_await find(repository, digest);
-  if (found) co_return PulledManifest{std::move(found), Outcome::hit};
+  if (found) co_return PulledManifest{std::move(found), Outcome::hit, true};
   EventLoop& home = puller_.home_of(digest);
   Manifests& there = puller_.at(home).manifests();
   auto ask = [&there, repository, digest] { return there.fetch_once(repository, digest); };
@@ -124,8 +125,10 @@ Task<Result<PulledManifest>> Manifests::fetch_once(cache::Repository repository,
   if (running.manifest) co_return PulledManifest{running.manifest, Outcome::hit};
   Completion<Result<PulledManifest>> done;
   running.waiters.push_back(&done);
-  if (is_new) context_.loop.spawn(run(key, repository, digest, std::move(given)));
+  if (is_new) context_.loop.spawn(run(key, repository, digest, given));
   Result<PulledManifest> result = co_await done;
+  // Whoever was asking already has failed where we have it.
+  if (!result && !is_new && given) co_return PulledManifest{std::move(given), Outcome::miss};
   if (result && !is_new) result->outcome = Outcome::collapsed;
   co_return std::move(result);
 }
@@ -141,11 +144,15 @@ Task<void> Manifests::run(Key key, cache::Repository repository, Digest digest,
   // in the index now is nowhere.
   std::shared_ptr<const Manifest> found = co_await find(repository, digest);
   if (found) {
-    tell(key, PulledManifest{std::move(found), Outcome::hit});
+    tell(key, PulledManifest{std::move(found), Outcome::hit, true});
     fetches_.erase(key);
     co_return;
   }
   std::shared_ptr<const Manifest> manifest = std::move(given);
+  if (!manifest) {
+    std::shared_ptr<const Manifest> placed = co_await find_placed(repository, digest);
+    manifest = std::move(placed);
+  }
   if (!manifest) {
     Reference reference = digest;
     Result<Fetched> fetched = co_await fetch(repository, std::move(reference));
@@ -165,7 +172,10 @@ Task<void> Manifests::run(Key key, cache::Repository repository, Digest digest,
   }
   // What fails now only means that it is fetched again next time.
   Status stored = co_await store(repository, manifest);
-  if (!stored) context_.logger.error("could not store manifest {}: {}", key, stored.error().message);
+  if (!stored) {
+    context_.logger.error("could not store manifest {}: {}", key, stored.error().message);
+    context_.cache.note_failure(stored.error());
+  }
   if (is_large) {
     std::shared_ptr<const Manifest> in_file = co_await find(repository, digest);
     if (!in_file) in_file = manifest;
@@ -174,6 +184,27 @@ Task<void> Manifests::run(Key key, cache::Repository repository, Digest digest,
   }
   co_await expect_children(manifest, repository, false);
   fetches_.erase(key);
+}
+
+// The bytes are here and the repository's, and the index does not say that they are a manifest: whoever
+// placed them was killed before he could. Nobody need be asked.
+Task<std::shared_ptr<const Manifest>> Manifests::find_placed(cache::Repository repository, Digest digest) {
+  auto look = [&cache = context_.cache, repository, digest]() -> std::shared_ptr<const Manifest> {
+    Result<std::optional<cache::FoundBlob>> found = cache.find_blob(repository, digest);
+    if (!found || !*found || (*found)->size > kMaxManifest) return nullptr;
+    Manifest file{.digest = digest,
+                  .media_type = {},
+                  .size = (*found)->size,
+                  .bytes = {},
+                  .file = (*found)->file,
+                  .children = {}};
+    Result<std::string> bytes = read_bytes(file);
+    if (!bytes) return nullptr;
+    Reference reference = digest;
+    auto checked = check_manifest(repository, reference, {.bytes = std::move(*bytes), .media_type = {}});
+    return checked ? std::move(*checked) : nullptr;
+  };
+  co_return co_await run_on_disk(context_.look_ups, context_.loop, "find placed manifest", std::move(look));
 }
 
 Task<Result<Manifests::Fetched>> Manifests::fetch(cache::Repository repository, Reference reference) {
@@ -283,7 +314,7 @@ Task<Result<cache::Commit>> Manifests::place(cache::Repository repository,
     part->discard();
     return fail(status.error());
   };
-  co_return co_await run_on_disk(context_.disk, context_.loop, "store manifest", std::move(write));
+  co_return co_await run_on_disk(context_.syncs, context_.loop, "store manifest", std::move(write));
 }
 
 void Manifests::tell(Key key, Result<PulledManifest> result) {

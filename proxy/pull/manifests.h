@@ -32,6 +32,7 @@ Result<std::string> read_bytes(const Manifest& manifest);
 struct PulledManifest {
   std::shared_ptr<const Manifest> manifest;
   Outcome outcome = Outcome::hit;
+  bool is_indexed = false;  // it came out of the index, and need not be stored any more
 };
 
 /// Manifests by digest: from the cache, else fetched whole into memory (at most 4 MiB), verified and stored.
@@ -70,6 +71,7 @@ class Manifests {
 
   Task<void> run(Key key, cache::Repository repository, Digest digest, std::shared_ptr<const Manifest> given);
   Task<std::shared_ptr<const Manifest>> find(cache::Repository repository, Digest digest);
+  Task<std::shared_ptr<const Manifest>> find_placed(cache::Repository repository, Digest digest);
   Task<Result<Fetched>> fetch(cache::Repository repository, Reference reference);
   Task<Result<Fetched>> ask_origins(upstream::Registry& registry, cache::Repository repository,
                                     Reference reference);

@@ -119,6 +119,12 @@ Task<Status> PartWriter::run(const char* name, Work work) {
   co_return co_await done;
 }
 
+template <class Work>
+Task<Status> PartWriter::run_apart(const char* name, Work work) {
+  auto job = [state = state_, work = std::move(work)]() mutable { return work(*state->part); };
+  co_return co_await run_on_disk(context_.syncs, context_.loop, name, std::move(job));
+}
+
 Task<Status> PartWriter::reserve(uint64_t size) {
   auto reserve = [size](cache::Part& part) { return part.reserve(size); };
   co_return co_await run("reserve", std::move(reserve));
@@ -136,7 +142,7 @@ Task<Status> PartWriter::rewind(const cache::Extents& kept) {
 
 Task<Status> PartWriter::verify() {
   auto verify = [](cache::Part& part) { return part.verify(); };
-  co_return co_await run("verify", std::move(verify));
+  co_return co_await run_apart("verify", std::move(verify));
 }
 
 Task<Status> PartWriter::place() {
@@ -145,7 +151,7 @@ Task<Status> PartWriter::place() {
     if (!status) part.discard();
     return status;
   };
-  co_return co_await run("place", std::move(place));
+  co_return co_await run_apart("place", std::move(place));
 }
 
 Task<Status> PartWriter::let_go(bool is_kept) {

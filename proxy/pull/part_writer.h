@@ -66,6 +66,9 @@ class PartWriter : public std::enable_shared_from_this<PartWriter> {
   void submit(const char* name, Kind kind, cache::Extent extent, Work work);
   template <class Work>
   Task<Status> run(const char* name, Work work);
+  /// The same in the pool for syncs. REQUIRES: nothing is on the strand.
+  template <class Work>
+  Task<Status> run_apart(const char* name, Work work);
   void absorb_what_follows();
   /// What has been received behind the hash, without a hole.
   uint64_t to_be_absorbed() const { return received_.readable_at(ordered_).size(); }

@@ -53,7 +53,8 @@ void ManifestRequests::send(http::Exchange& exchange, const pull::Addressing::Ta
   std::string status =
       cache_status(outcome, std::chrono::duration_cast<Duration>(resolved.fresh_until - now));
   if (pulled.outcome == pull::Outcome::hit) puller_.context().cache.touch(manifest.digest);
-  if (may_be_kept && !pull::is_stale(resolved.outcome))
+  // What could not be stored is asked for again, so that it can be stored then.
+  if (may_be_kept && pulled.is_indexed && !pull::is_stale(resolved.outcome))
     keep_hot(exchange, target, reference, resolved, pulled.manifest);
   if (is_known_to_client(exchange.request(), manifest.digest)) {
     send_not_modified(exchange, manifest.digest, status, target.ns);

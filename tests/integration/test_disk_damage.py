@@ -286,7 +286,7 @@ class PinnedTest(DiskCase):
 
     def ask_for_more(self, pinned: int, readers: int):
         """While each of `pinned` blobs, which are more than the budget, has so many slow readers."""
-        self.start(cache__max_size=f"{self.BUDGET}B")
+        self.start(cache__max_size=f"{self.BUDGET}B", upstream={"max_connections": 128})
         blobs, gate = [self.blob(4 * MIB, f"pinned {number}") for number in range(pinned)], self.make_gate()
         crowds = []
         for blob in blobs:
@@ -309,5 +309,5 @@ class PinnedTest(DiskCase):
         self.ask_for_more(pinned=10, readers=1)
 
     def test_f28_with_fifty_slow_readers(self):
-        """Of those whose blobs have no room each holds a connection to the upstream, and those are few."""
+        """Of those whose blobs have no room each holds a connection to the upstream: there must be as many (`max_connections`)."""
         self.ask_for_more(pinned=12, readers=4)

@@ -7,7 +7,7 @@ import shutil
 import socket
 import threading
 
-from harness import case, disk, paths, wait
+from harness import case, disk, paths, quirks, wait
 from harness.made_image import make_image, make_layer
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -221,6 +221,18 @@ class PurgeTest(ManageCase):
             self.assert_hit(reply)
         self.assert_miss(self.fetch("app:1")[0])
 
+    def test_of_a_cache_that_is_too_full(self):
+        """Offline nothing is evicted, and there may be more than the budget: purging is what makes room."""
+        self.start("app:1", *(f"app:{number}" for number in range(2, 30)))
+        self.proxy.stop()
+        for key, value in {"cache.offline": True, "cache.max_size": "1MiB"}.items():
+            self.proxy.set_key(key, value)
+        self.proxy.start()
+        self.assertGreater(self.proxy.tell("stats")["used_bytes"], MIB)
+        self.assertEqual(self.proxy.tell("purge", "app:2*")["images"], 11)
+        for reply in self.fetch("app:1"):
+            self.assert_hit(reply)
+
     def test_while_it_is_pulled(self):
         """Whatever is purged under a client's hands: he gets the right bytes."""
         self.start("app:1")
@@ -323,6 +335,58 @@ class PinTest(ManageCase):
         self.assertEqual(list(self.proxy.images()), [f"{PREFIX}/app:1"])
         for reply in self.fetch("app:1"):
             self.assert_hit(reply)
+
+    def test_what_is_pinned_is_not_purged_piecemeal(self):
+        """Not by the digest of a part, not by another image that has it too, and not what refers to it: else it would be kept and
+        nobody could be given it."""
+        self.start("app:1", "app:2")
+        image = self.images["app:1"]
+        signature = make_image(self.content, "signature", [make_layer(self.content, KIB, "signature")], subject=image.root)
+        self.upstream.tag("library/app", signature)
+        for part in signature.manifests:
+            self.assertEqual(self.proxy.client().get(f"/v2/library/app/manifests/{part.digest}").status, 200)
+        self.proxy.wait_committed([signature.root.digest])
+        self.proxy.tell("pin", "app:1")
+        for asked in (f"app@{image.manifest.digest}", image.layers[1].digest, signature.root.digest, "app:2", "app"):
+            self.proxy.run("purge", asked)
+        self.upstream.stop_listening()
+        for reply in self.fetch("app:1"):
+            self.assert_hit(reply)
+        self.assertEqual(self.proxy.client().get(f"/v2/library/app/manifests/{signature.root.digest}").status, 200)
+        self.assertFalse(self.own_digests("app:2") & self.files())
+
+    def test_one_that_has_lost_a_manifest_keeps_its_pins(self):
+        """Whatever else is unpinned meanwhile."""
+        self.start("app:1", "app:2", cache__max_size="3MiB")
+        self.proxy.tell("pin", "app:1", "app:2")
+        self.proxy.stop()
+        lost = self.images["app:1"].manifest.digest
+        next((self.proxy.cache / "blobs").rglob(lost.split(":")[1])).unlink()
+        self.assertEqual(self.proxy.tell("verify", "--repair")["damaged"], 1)
+        self.proxy.tell("unpin", "app:2")
+        self.proxy.start()
+        self.fill(3 * MIB)
+        self.assertTrue(self.own_digests("app:1") - {lost} <= self.files())
+        self.fetch("app:1")
+        self.fill(3 * MIB)
+        self.assertTrue(self.are_here("app:1"))
+        self.proxy.tell("unpin", "app:1")
+        self.assertEqual(self.proxy.tell("stats")["pinned_bytes"], 0)
+
+    def test_what_has_lost_its_tag_can_be_unpinned(self):
+        self.start("app:1")
+        image = self.images["app:1"]
+        self.upstream.tag_digest("library/app", "amd64", image.manifest.digest)
+        self.assertEqual(self.proxy.client().get("/v2/library/app/manifests/amd64").status, 200)
+        self.proxy.tell("pin", "app:amd64")
+        self.proxy.tell("purge", "app:1")
+        self.proxy.run("purge", "app:amd64")
+        name = f"app@{image.manifest.digest}"
+        self.upstream.on("*", "app/manifests/amd64", quirks.failing(404, "MANIFEST_UNKNOWN"))
+        self.proxy.restart()
+        self.assertTrue(self.proxy.images(name))
+        self.proxy.tell("unpin", name)
+        self.assertEqual(self.proxy.tell("stats")["pinned_bytes"], 0)
 
     def test_of_a_cache_that_is_not_served(self):
         self.start("app:1", cache__max_size="3MiB")

@@ -17,7 +17,7 @@ class DiskCase(case.TestCase):
         self.hut = self.store.image("hut")
         self.upstream.tag("library/hut", self.hut)
 
-    def start(self, place=None, environment=None, **settings):
+    def start(self, place=None, environment=None, upstream=None, **settings):
         """The cache is `place`/cache. The control socket is elsewhere, where it outlives the disk."""
         place = place or self.scratch
         self.cache = place / "cache"
@@ -26,7 +26,7 @@ class DiskCase(case.TestCase):
         self.addCleanup(self.faults.clear)
         keys = {"cache__directory": str(self.cache), "control__listen": f"unix:{self.scratch}/control.sock",
                 "cache__min_free": "0B", "server__threads": 2, **settings}
-        self.entrepot = self.make_entrepot(self.hub(self.upstream.url), environment=self.faults.environment | (environment or {}),
+        self.entrepot = self.make_entrepot(self.hub(self.upstream.url, **(upstream or {})), environment=self.faults.environment | (environment or {}),
                                            **keys)
 
     def start_on_ext4(self, mib: int, inodes: int | None = None, **settings):

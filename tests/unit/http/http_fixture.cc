@@ -189,7 +189,7 @@ SharedFd file_of(std::string_view bytes) {
     if (written <= 0) return nullptr;
     bytes.remove_prefix(static_cast<size_t>(written));
   }
-  return std::make_shared<const UniqueFd>(std::move(fd));
+  return std::make_shared<const OpenFile>(std::move(fd));
 }
 
 std::string pattern(size_t size, uint32_t seed) {

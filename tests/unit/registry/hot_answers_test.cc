@@ -61,7 +61,7 @@ TEST(HotAnswers, HoldsABoundedNumberOfDescriptors) {
   std::vector<std::weak_ptr<const UniqueFd>> files;
   for (int i = 0; i < 300; ++i) {
     HotAnswer answer(Digest::of(std::to_string(i)));
-    answer.file = std::make_shared<const UniqueFd>(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    answer.file = std::make_shared<const OpenFile>(UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)));
     files.push_back(answer.file);
     hot.put("/" + std::to_string(i), std::move(answer), at(0));
   }
