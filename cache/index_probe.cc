@@ -66,6 +66,8 @@ Result<std::string> probe_index(const std::string& path, uint64_t map_size) {
     std::this_thread::sleep_for(kLookEvery);
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == kSound) return std::string();
+  // Somebody else has killed it: that says nothing of the index.
+  if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM)) return std::string();
   return std::string(WIFSIGNALED(status) ? "whoever walks over its pages is killed"
                                          : "its pages are damaged");
 }

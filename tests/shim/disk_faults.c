@@ -302,6 +302,9 @@ static struct call on_names(const char* name, int from_directory, const char* fr
   return call;
 }
 
+// A child of the program is another process: what it calls neither counts nor fails.
+static void leave(void) { shared = NULL; }
+
 __attribute__((constructor)) static void begin(void) {
   const char *directory = getenv("DISK_FAULTS_ROOT"), *shared_path = getenv("DISK_FAULTS_SHARED");
   rules_path = getenv("DISK_FAULTS_RULES");
@@ -314,6 +317,7 @@ __attribute__((constructor)) static void begin(void) {
   syscall(SYS_close, fd);
   if (map == MAP_FAILED) give_up("cannot map", shared_path);
   shared = map;
+  pthread_atfork(NULL, NULL, leave);
 }
 
 // ---- the calls: open
