@@ -61,12 +61,16 @@ class ManyBlobsTest(case.TestCase):
         self.figures.append(f"{what} {figure}")
 
     def start(self, count: int, name: str):
-        directory = self.scratch / f"{name}-cache"
-        directory.mkdir(mode=0o700)
-        write_cache(directory, count)
+        proxy = self.make_entrepot(self.hub(self.upstream.url), name=name, log__access=False)
+        proxy.stop()
+        shutil.rmtree(proxy.cache)
+        proxy.cache.mkdir(mode=0o700)
+        write_cache(proxy.cache, count)
         begun = time.monotonic()
-        proxy = self.make_entrepot(self.hub(self.upstream.url), name=name, cache__directory=str(directory), log__access=False)
-        self.say(f"{count} blobs: the index is made anew in", f"{time.monotonic() - begun:.1f} s")
+        made = proxy.run("verify", "--rebuild", seconds=600)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.say(f"{count} blobs: the index is made anew, and all verified, in", f"{time.monotonic() - begun:.1f} s")
+        proxy.start()
         self.assertEqual(proxy.tell("stats")["blobs"], count)
         return proxy
 
@@ -103,7 +107,6 @@ class ManyBlobsTest(case.TestCase):
         self.evict(proxy)
         proxy.stop()
         print("\n" + "\n".join(self.figures))
-        shutil.rmtree(self.scratch / "many-cache")
 
     def evict(self, proxy):
         """A tenth of them, while others are hit."""

@@ -188,13 +188,13 @@ class Entrepot:
         if stalls != 0:
             raise Stalled(f"{stalls:.0f} stalls: {_STALLED.findall(self.log())[:5]} ({self._process.log})")
 
-    def run(self, *arguments) -> subprocess.CompletedProcess:
+    def run(self, *arguments, seconds: float = 60) -> subprocess.CompletedProcess:
         """A verb on its cache, with its configuration, whether it runs or not."""
         command = [paths.BINARY, arguments[0], "--config", self._config]
         for key, value in self._settings.items():
             command += ["--set", f"{key}={value if isinstance(value, str) else _toml_value(value)}"]
         return subprocess.run([*command, *arguments[1:]], env=self._environment, capture_output=True, text=True,
-                              timeout=paths.patience(60), check=False)
+                              timeout=paths.patience(seconds), check=False)
 
     def tell(self, *arguments) -> dict:
         """What the verb says as JSON. It must succeed."""
