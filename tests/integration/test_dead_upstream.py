@@ -63,7 +63,7 @@ class DeadUpstreamTest(case.TestCase):
         def is_back():
             return proxy.client().get("/v2/library/hut/manifests/v18").status == 200
         wait.until(is_back, "the upstream to be asked again", 60)
-        self.assertIn("answers again", proxy.log())
+        wait.until(lambda: "answers again" in proxy.log(), "the log to say so")
         self.assertEqual(proxy.client().get("/v2/library/hut/manifests/v17").status, 200)
 
     def test_it_says_nothing(self):
