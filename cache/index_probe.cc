@@ -67,7 +67,8 @@ Result<std::string> probe_index(const std::string& path, uint64_t map_size) {
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == kSound) return std::string();
   // Somebody else has killed it: that says nothing of the index.
-  if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM)) return std::string();
+  if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM))
+    return std::string();
   return std::string(WIFSIGNALED(status) ? "whoever walks over its pages is killed"
                                          : "its pages are damaged");
 }

@@ -140,11 +140,11 @@ TEST_P(PropertyTest, TheBudgetHoldsPinsHoldAndTheOldestGoesFirst) {
   TemporaryDirectory directory;
   Property property(directory.path(), GetParam());
   const char* steps = std::getenv("ENTREPOT_TEST_STEPS");
-  int most = steps != nullptr ? std::atoi(steps) : 120;
+  int most = steps != nullptr ? std::atoi(steps) : 100;
   for (int i = 0; i < most && !testing::Test::HasFailure(); ++i) property.step();
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, PropertyTest, testing::Range<uint64_t>(1, 4));
+INSTANTIATE_TEST_SUITE_P(Seeds, PropertyTest, testing::Range<uint64_t>(1, 3));
 
 }  // namespace
 }  // namespace entrepot::cache
