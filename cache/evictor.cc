@@ -79,7 +79,7 @@ Result<Evictor::Choice> Evictor::choose(IndexUpdate& update, uint64_t bytes) {
     }
     if (next == candidates.end()) return choice;
     ENTREPOT_TRY(update.doom(next->digest));
-    choice.doomed.push_back({next->digest, next->row.disk_bytes});
+    choice.doomed.push_back({next->digest, next->row.disk_bytes, true});
     choice.has_progress = true;
     freed += next->row.disk_bytes;
     ++next;

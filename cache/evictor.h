@@ -27,6 +27,7 @@ class Evictor {
   struct Doomed {
     Digest digest;
     uint64_t disk_bytes = 0;
+    bool is_evicted = false;  // for its room; else somebody has purged it, or it was damaged
   };
   struct Surroundings {
     Ledger& ledger;

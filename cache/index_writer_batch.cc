@@ -51,6 +51,8 @@ bool IndexWriter::transact(Batch& batch) {
   // Serve on, store nothing. Evicting blobs is tried again: what was doomed in this transaction is not.
   removals_.insert(removals_.end(), batch.removed.begin(), batch.removed.end());
   if (done.error().code == Errc::disk_full) {
+    // What was to go for another reason keeps its file, for its row says that it has one.
+    std::erase_if(batch.doomed, [](const Evictor::Doomed& blob) { return !blob.is_evicted; });
     evictor_.take_away_undoomed(batch.doomed);
     for (const Evictor::Doomed& blob : batch.doomed)
       drops_.push_back({.digest = blob.digest, .complaint = "evicted from a full disk"});

@@ -15,7 +15,7 @@ from harness.crash_points import MIB, CrashPointCase, Scenario, target
 
 POINTS = int(os.environ.get("ENTREPOT_TEST_CRASH_POINTS", "350"))
 SEED = os.environ.get("ENTREPOT_TEST_SEED") or str(random.randrange(1 << 32))
-SCENARIOS = 7
+SCENARIOS = 9
 
 
 class FirstStart(Scenario):
@@ -125,6 +125,43 @@ class Rebuild(Scenario):
         process.run(["rm", "-rf", self.test.cache / "index"])
 
 
+class Pin(Scenario):
+    """Whole or not at all, and for good once it is said to be done."""
+
+    def prepare(self):
+        self.layers = [self.blob(200_000, "a layer"), self.blob(10_000, "another layer")]
+        self.pinned = self.image("pinned", *self.layers)
+        self.image("other", self.blob(20_000, "other"))
+
+    def play(self, seen):
+        self.is_done = seen.verb("pin", images=["crash:pinned"])
+
+    def judge(self):
+        proxy, test = self.test.proxy, self.test
+        is_pinned = proxy.images("crash:pinned")["docker.io/library/crash:pinned"]["pinned"]
+        test.assertTrue(is_pinned or not self.is_done, "it was said to be pinned")
+        least = sum(one.size for one in (self.pinned, *self.layers)) if is_pinned else 0
+        test.assertEqual(proxy.tell("stats")["pinned_bytes"] >= max(least, 1), is_pinned, "half an image is pinned")
+
+
+class Purge(Scenario):
+    """What is said to be gone stays away; what another image needs is not touched."""
+
+    def prepare(self):
+        shared, own = self.blob(150_000, "shared"), self.blob(250_000, "own")
+        gone = self.image("gone", shared, own)
+        self.image("stays", shared, self.blob(20_000, "of the one that stays"))
+        self.acknowledged -= {gone, own}
+
+    def play(self, seen):
+        self.is_done = seen.verb("purge", images=["crash:gone"])
+
+    def judge(self):
+        listed = self.test.proxy.images("*")
+        self.test.assertIn("docker.io/library/crash:stays", listed)
+        self.test.assertTrue("docker.io/library/crash:gone" not in listed or not self.is_done, "it was said to be purged")
+
+
 class CrashPointTest(CrashPointCase):
     def setUp(self):
         super().setUp()
@@ -150,6 +187,12 @@ class CrashPointTest(CrashPointCase):
 
     def test_eviction(self):
         self.play(Eviction)
+
+    def test_pin(self):
+        self.play(Pin)
+
+    def test_purge(self):
+        self.play(Purge)
 
     def test_recovery(self):
         self.play(Recovery)

@@ -38,14 +38,26 @@ class Scenario:
     def play(self, seen: "Seen"):
         """With the disk that ends it."""
 
+    def judge(self):
+        """After the next start: what must hold beyond what always must."""
+
     def blob(self, size: int, name: str):
         self.objects.append(self.test.content.make(size, f"crash point {name}"))
         return self.objects[-1]
 
-    def manifest(self, name: str):
-        document = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [], "annotations": {"name": name}}
+    def manifest(self, name: str, *children):
+        named = [{"mediaType": one.media_type, "digest": one.digest, "size": one.size} for one in children]
+        document = {"schemaVersion": 2, "mediaType": INDEX, "manifests": named, "annotations": {"name": name}}
         self.objects.append(self.test.content.add(json.dumps(document).encode(), INDEX))
         return self.objects[-1]
+
+    def image(self, tag: str, *layers):
+        """Stored under a tag, with its layers."""
+        made = self.manifest(tag, *layers)
+        self.test.upstream.tag_digest("library/crash", tag, made.digest)
+        self.test.assertEqual(self.test.proxy.client().get(target(made, tag)).digest, made.digest)
+        self.store(made, *layers)
+        return made
 
     def store(self, *objects):
         for one in objects:
@@ -71,6 +83,14 @@ class Seen:
         if reply is not None and reply.complete:
             self._test.assertEqual((reply.status, reply.digest), (200, one.digest), reply.headers)
         return reply
+
+    def verb(self, name: str, **request) -> bool:
+        """Whether the daemon said that it is done."""
+        try:
+            reply = self._test.proxy.control().request("POST", f"/api/v1/verbs/{name}", body=json.dumps(request).encode())
+        except (OSError, http.client.HTTPException):  # it has gone
+            return False
+        return reply.complete and reply.status == 200
 
     def get_and_wait(self, one, tag: str = ""):
         """Until it is acknowledged, or will not be."""
@@ -169,6 +189,7 @@ class CrashPointCase(case.TestCase):
         """What must hold after every end."""
         self.assertLessEqual(disk.used(self.cache), self.scenario.budget)
         self.expect_no_strangers()
+        self.scenario.judge()
         self.upstream.forget()
         self.upstream.stop_listening()
         try:
