@@ -94,7 +94,7 @@ Status Cache::State::start(Metrics& metrics) {
   ENTREPOT_TRY_ASSIGN(Recovered recovered,
                       recover(*index, *blobs, *parts, *log, last_start, this_run, logger));
   const std::vector<LeftoverPart>& leftovers = recovered.parts;
-  if (recovered.unclean_since) young.emplace(*recovered.unclean_since);
+  if (recovered.unclean_since) young.emplace(*recovered.unclean_since, *this_run);
   StateRow state;
   {
     ENTREPOT_TRY_ASSIGN(Index::Reader reader, index->read());

@@ -15,14 +15,16 @@ inline WallTime wall_time_of(const struct timespec& time) {
                                                                  std::chrono::nanoseconds(time.tv_nsec)));
 }
 
-/// The blobs that were written since a time, each until it was found to be right. Any thread.
+/// The blobs that were written between the last clean stop and this run, each until it was found to be right.
+/// Any thread.
 class YoungBlobs {
  public:
-  explicit YoungBlobs(WallTime since) : since_(since) {}
+  YoungBlobs(WallTime since, WallTime this_run) : since_(since), this_run_(this_run) {}
 
   bool is_doubtful(const Digest& digest, const struct timespec& written) {
     // The row's time is in milliseconds.
-    if (wall_time_of(written) + std::chrono::milliseconds(1) < since_) return false;
+    WallTime time = wall_time_of(written);
+    if (time + std::chrono::milliseconds(1) < since_ || time > this_run_) return false;
     std::lock_guard lock(mutex_);
     return !proven_.contains(digest);
   }
@@ -36,6 +38,7 @@ class YoungBlobs {
   static constexpr size_t kMostProven = 1'000'000;
 
   const WallTime since_;
+  const WallTime this_run_;
   std::mutex mutex_;
   std::unordered_set<Digest, DigestHash> proven_;
 };
