@@ -63,6 +63,7 @@ class PrivateRegistryTest(EcrCase):
         self.assertEqual({r.header("Authorization").split()[0] for r in self.registry.seen()}, {"Basic"},
                          "the token is shown unasked, and nothing else is")
         self.assertEqual(len(self.s3.seen("GET")), len(self.hut.blobs))
+        proxy.wait_committed(self.hut.digests)
         before = len(self.registry.seen()), len(self.s3.seen())
         for reply in self.pull_everything(proxy.client(), "team/hut", self.hut):
             self.assert_hit(reply)
