@@ -105,8 +105,10 @@ std::optional<RefsEntry> decode_manifest(RecordReader& reader) {
     if (!child) return std::nullopt;
     manifest.children.push_back(*child);
   }
-  if (!reader.is_complete()) manifest.subject = reader.digest();
-  if (!reader.is_complete()) return std::nullopt;
+  if (!reader.is_complete()) {
+    manifest.subject = reader.digest();
+    if (!manifest.subject || !reader.is_complete()) return std::nullopt;
+  }
   return manifest;
 }
 

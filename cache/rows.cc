@@ -50,8 +50,10 @@ std::optional<ManifestRow> ManifestRow::decode(std::string_view record, std::str
     if (!child) return std::nullopt;
     row.children.push_back(*child);
   }
-  if (!reader->is_complete()) row.subject = reader->digest();
-  if (!reader->is_complete()) return std::nullopt;
+  if (!reader->is_complete()) {
+    row.subject = reader->digest();
+    if (!row.subject || !reader->is_complete()) return std::nullopt;
+  }
   return row;
 }
 

@@ -13,6 +13,21 @@ namespace {
 const Digest kDigest = Digest::of("record");
 const Digest kLongDigest = Digest::of(DigestAlgorithm::sha512, "record");
 
+TEST(Record, AManifestEndsWithItsSubjectOrWithItsChildren) {
+  ManifestRow row{"type", {kDigest}, kLongDigest};
+  auto decoded = ManifestRow::decode(row.encode("k"), "k");
+  ASSERT_TRUE(decoded.has_value());
+  EXPECT_EQ(decoded->subject, kLongDigest);
+  for (const char* rest : {"\x7f", "\x01", "\x01xyz"}) {
+    RecordWriter writer(1);
+    std::string record = writer.text("type").u32(0).finish("k");
+    record.resize(record.size() - sizeof(uint32_t));
+    record += rest;
+    append_u32(record, crc32c("k", crc32c(record)));
+    EXPECT_FALSE(ManifestRow::decode(record, "k").has_value()) << rest;
+  }
+}
+
 TEST(Record, TheChecksumIsCrc32c) { EXPECT_EQ(crc32c("123456789"), 0xe3069283u); }
 
 TEST(Record, FieldsComeBackAsTheyWereWritten) {
