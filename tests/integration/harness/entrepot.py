@@ -19,6 +19,7 @@ from .own_etc import OwnEtc
 from .process import Process
 
 _SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|SUMMARY: \w+Sanitizer|runtime error:")
+_LOG_PAUSE, _LOG_LOOKS = 0.02, 10  # seconds
 _STALLED = re.compile(r"^.* warn +loop \d+ stalled.*$|^.*\bstalled\b.*$", re.MULTILINE)
 
 
@@ -104,7 +105,7 @@ class Entrepot:
     def _is_listening(self) -> bool:
         if self._process.exit_code() is not None:
             raise AssertionError(f"entrepot ended with {self._process.exit_code()}:\n{self.log()[-3000:]}")
-        for line in self.log().splitlines():
+        for line in self._process.text().splitlines():
             address = re.search(r"\baddress=(\S+)", line)
             listener = re.search(r"\blistener=(\w+)", line)
             if " listening " in line and address and listener:
@@ -163,7 +164,16 @@ class Entrepot:
     # -- what it says
 
     def log(self) -> str:
-        return self._process.text()
+        """What it has logged. Its log has a thread of its own, which may be a moment behind what clients have seen: until nothing
+        comes any more."""
+        text = self._process.text()
+        for _ in range(_LOG_LOOKS if self.is_running else 0):
+            time.sleep(_LOG_PAUSE)
+            later = self._process.text()
+            if len(later) == len(text):
+                break
+            text = later
+        return text
 
     def check_log(self):
         text = self.log()
