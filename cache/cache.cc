@@ -171,10 +171,7 @@ void Cache::set_evict_listener(std::move_only_function<void(const Digest&)> forg
 Result<VerifyReport> Cache::verify(bool repairs, const OnVerifyProgress& on_progress,
                                    const std::function<void(DamagedBlob)>& damaged) {
   Verify verify({*state_->index, *state_->uses, *state_->blobs, *state_->inbox, state_->logger});
-  Result<VerifyReport> report = verify.run(repairs, on_progress, damaged);
-  // What was repaired is durable when this returns.
-  if (report && repairs) ENTREPOT_TRY(commit_and_wait({}));
-  return report;
+  return verify.run(repairs, on_progress, damaged);
 }
 
 void Cache::set_purging(bool is_purging) { state_->is_purging = is_purging; }

@@ -204,8 +204,8 @@ class Cache {
 
   /// BLOCKING, for as long as it takes to read everything. Compares all blobs with their files, and all files
   /// with the index. `repairs`: what is damaged is dropped, and `damaged` told of it as of start_scrub (it
-  /// may be empty); files that are right and not known are taken in; wrong ones are removed. Errors:
-  /// cancelled; the index's; the disk's, when it gives one after the other.
+  /// may be empty); files that are right and not known are taken in; wrong ones are removed. All that is
+  /// durable when it returns. Errors: cancelled; the index's; the disk's, when it gives one after the other.
   Result<VerifyReport> verify(bool repairs, const OnVerifyProgress& on_progress,
                               const std::function<void(DamagedBlob)>& damaged);
 

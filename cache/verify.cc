@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <future>
+#include <memory>
 #include <utility>
 
 #include "cache/files.h"
@@ -11,6 +13,7 @@ namespace {
 
 constexpr int kMostFailuresInARow = 8;
 constexpr int kMostLooks = 3;
+constexpr size_t kMostPosted = 128;  // in one transaction of the writer's
 
 Error left_off() { return {Errc::cancelled, "the verification was left off"}; }
 
@@ -25,7 +28,21 @@ Result<VerifyReport> Verify::run(bool repairs, const OnVerifyProgress& on_progre
   }
   ENTREPOT_TRY(check_rows(on_progress, damaged));
   ENTREPOT_TRY(check_files(on_progress));
+  ENTREPOT_TRY(flush());
   return std::move(report_);
+}
+
+Status Verify::post(Message message) {
+  around_.inbox.post(std::move(message));
+  return ++posted_ < kMostPosted ? Status() : flush();
+}
+
+Status Verify::flush() {
+  if (std::exchange(posted_, 0) == 0) return {};
+  auto promise = std::make_shared<std::promise<Status>>();
+  std::future<Status> outcome = promise->get_future();
+  around_.inbox.post(CommitMessage{{}, [promise](Status status) { promise->set_value(std::move(status)); }});
+  return outcome.get();
 }
 
 void Verify::note(const Digest& digest, const std::string& complaint) {
@@ -61,7 +78,7 @@ Status Verify::check_rows(const OnVerifyProgress& on_progress,
       ENTREPOT_TRY_ASSIGN(DamagedBlob description, check_.describe(blob.digest));
       DropMessage drop{.digest = blob.digest, .complaint = *complaint, .bad_inode = inode};
       if (damaged) drop.gone = [damaged, description = std::move(description)] { damaged(description); };
-      around_.inbox.post(std::move(drop));
+      ENTREPOT_TRY(post(std::move(drop)));
     }
     if (from.empty()) return {};
   }
@@ -115,11 +132,9 @@ Status Verify::judge_unknown(BlobFiles::Found found, const BlobCheck::Spend& spe
   bool is_right = complaint->empty();
   note(found.digest,
        is_right ? "the index does not know its file" : "the index does not know its file, which is damaged");
-  if (repairs_ && is_right)
-    around_.inbox.post(
-        AdoptMessage{found.digest, static_cast<uint64_t>(status.st_size), counted_bytes(status)});
-  if (repairs_ && !is_right) around_.inbox.post(StrayMessage{found.digest, status.st_ino});
-  return {};
+  if (!repairs_) return {};
+  if (!is_right) return post(StrayMessage{found.digest, status.st_ino});
+  return post(AdoptMessage{found.digest, static_cast<uint64_t>(status.st_size), counted_bytes(status)});
 }
 
 }  // namespace entrepot::cache

@@ -32,6 +32,9 @@ class Verify {
 
  private:
   Status check_rows(const OnVerifyProgress& on_progress, const std::function<void(DamagedBlob)>& damaged);
+  /// Hands something to the writer, and waits for it now and then: he keeps what he was given.
+  Status post(Message message);
+  Status flush();
   Result<std::string> look_at(BlobCheck::Found& blob, const BlobCheck::Spend& spend, uint64_t& inode);
   Status check_files(const OnVerifyProgress& on_progress);
   Status judge_unknown(BlobFiles::Found found, const BlobCheck::Spend& spend);
@@ -42,6 +45,7 @@ class Verify {
   BlobCheck check_;
   VerifyReport report_;
   bool repairs_ = false;
+  size_t posted_ = 0;  // since the writer was waited for
 };
 
 }  // namespace entrepot::cache

@@ -15,6 +15,7 @@ namespace {
 
 constexpr size_t kMaxAnswer = 64u << 20;
 constexpr long kConnectTimeoutMs = 5'000;
+constexpr long kLongestMs = 3'600'000;  // a purge of millions takes its time
 
 size_t take(char* bytes, size_t, size_t count, void* to) {
   auto& answer = *static_cast<std::string*>(to);
@@ -64,6 +65,7 @@ Result<std::string> ControlClient::call(const std::string& verb, const std::stri
   curl_easy_setopt(easy.get(), CURLOPT_POSTFIELDS, request.c_str());
   curl_easy_setopt(easy.get(), CURLOPT_POSTFIELDSIZE, static_cast<long>(request.size()));
   curl_easy_setopt(easy.get(), CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
+  curl_easy_setopt(easy.get(), CURLOPT_TIMEOUT_MS, kLongestMs);
   curl_easy_setopt(easy.get(), CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy.get(), CURLOPT_ERRORBUFFER, error);
   curl_easy_setopt(easy.get(), CURLOPT_WRITEFUNCTION, &take);

@@ -120,7 +120,7 @@ std::string purge_text(const Json& answer) {
   uint64_t images = answer.value("images", uint64_t{0});
   if (images > answer["names"].size())
     text += fmt::format("... and {} more\n", images - answer["names"].size());
-  text += fmt::format("{}{}: {}, {}\n", answer.value("dry_run", false) ? "would be purged: " : "purged: ",
+  text += fmt::format("{}{}, {}, {}\n", answer.value("dry_run", false) ? "would purge " : "purged ",
                       plural(images, "image"), plural(answer.value("blobs", uint64_t{0}), "blob"),
                       readable_size(answer.value("bytes", uint64_t{0})));
   return text;
