@@ -100,8 +100,7 @@ Result<UniqueFd> BlobFiles::open_shard(const Digest& digest) {
 void BlobFiles::measure(const std::string& name, int fd) {
   Shard& shard = shards_[name];
   uint64_t now = cache::disk_bytes(fd);
-  if (now > shard.disk_bytes) ledger_->charge(now - shard.disk_bytes);
-  if (now < shard.disk_bytes) ledger_->release(shard.disk_bytes - now);
+  ledger_->recount(shard.disk_bytes, now);
   shard.disk_bytes = now;
 }
 

@@ -68,8 +68,7 @@ uint64_t FileUse::hand_over() {
 }
 
 void FileUse::set_measured(uint64_t bytes) {
-  ledger_->charge(bytes);
-  ledger_->release(hand_over());
+  ledger_->recount(hand_over(), bytes);
   own_written(bytes);
 }
 

@@ -163,8 +163,7 @@ void IndexWriter::work() {
     batch.removed = std::exchange(removals_, {});
     batch.evict_bytes = can_evict_ ? evictor_.bytes_to_evict(front_request(), state_) : 0;
     bool is_durable = transact(batch);
-    around_.overhead.measure();
-    around_.ledger.release(growth);
+    around_.overhead.measure(growth);
     if (is_durable) finish(batch);
     settle_requests();
   }
@@ -189,8 +188,7 @@ void IndexWriter::compact_when_due() {
     is_log_moved_ = true;
   else
     around_.logger.error("cannot compact refs.log: {}", compacted.error().message);
-  around_.overhead.measure();
-  around_.ledger.release(room);
+  around_.overhead.measure(room);
 }
 
 uint64_t IndexWriter::estimate_growth(const Batch& batch) const {

@@ -254,10 +254,8 @@ void IndexWriter::finish(Batch& batch) {
 void IndexWriter::adopt(const Adopted& adopted) {
   auto placed = placed_.find(adopted.digest);
   const std::shared_ptr<FileUse> use = placed->second.use;
-  // The row answers for the file's bytes now. Charged before the reservation is given back: never too little
-  // is counted.
-  around_.ledger.charge(placed->second.disk_bytes);
-  around_.ledger.release(use->hand_over());
+  // The row answers for the file's bytes now.
+  around_.ledger.recount(use->hand_over(), placed->second.disk_bytes);
   if (adopted.replaced_bytes) around_.open_files.removed(adopted.digest, *adopted.replaced_bytes);
   around_.open_files.adopt(adopted.digest, use);
   around_.blobs.settle(adopted.digest);

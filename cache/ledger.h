@@ -27,6 +27,8 @@ class Ledger {
   /// For what is on disk already.
   void charge(uint64_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
   void release(uint64_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
+  /// `counted` bytes, which are in `used`, turn out to be `now`: at once, so that nobody sees both.
+  void recount(uint64_t counted, uint64_t now) { used_.fetch_add(now - counted, std::memory_order_relaxed); }
 
   uint64_t used() const { return used_.load(std::memory_order_relaxed); }
   uint64_t max_size() const { return max_size_.load(std::memory_order_relaxed); }

@@ -25,12 +25,11 @@ class Overhead {
         log_(log),
         ledger_(ledger) {}
 
-  void measure() {
+  /// `reserved` bytes of the ledger were set aside for what it has grown by; they are given back with it.
+  void measure(uint64_t reserved = 0) {
     uint64_t now = kSmallFiles + index_.disk_bytes() + log_.disk_bytes() + disk_bytes(root_) +
                    disk_bytes(index_directory_) + disk_bytes(parts_.fd());
-    uint64_t known = bytes();
-    if (now > known) ledger_.charge(now - known);
-    if (now < known) ledger_.release(known - now);
+    ledger_.recount(bytes() + reserved, now);
     known_.store(now, std::memory_order_relaxed);
   }
 

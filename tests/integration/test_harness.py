@@ -293,7 +293,8 @@ class ChecksOfTheLogTest(unittest.TestCase):
 
     def check(self, line: str):
         part = entrepot.Entrepot.__new__(entrepot.Entrepot)
-        part._process = type("Process", (), {"text": lambda self: line, "log": pathlib.Path("x.log")})()
+        part._process = type("Process", (), {"text": lambda self: line, "exit_code": lambda self: 0,
+                                               "log": pathlib.Path("x.log")})()
         part.check_log()
 
     def test_bad_lines_are_found(self):

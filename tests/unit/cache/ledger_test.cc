@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -49,6 +51,27 @@ TEST(Ledger, ThreadsTogetherNeverExceedIt) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(ledger.used(), 0u);
+}
+
+// Somebody who looks all the while sees one of the two, and not both.
+TEST(Ledger, WhatIsCountedAgainIsNeverCountedTwice) {
+  constexpr uint64_t kSize = 1u << 20;
+  auto ledger = std::make_shared<Ledger>(100u << 20);
+  auto use = std::make_shared<FileUse>(ledger, std::make_shared<ClosingBox>());
+  ledger->charge(kSize);
+  use->own_written(kSize);
+  std::atomic<bool> is_over{false};
+  std::atomic<uint64_t> looks{0};
+  uint64_t most = 0;
+  std::thread watcher([&] {
+    for (; !is_over; ++looks) most = std::max(most, ledger->used());
+  });
+  while (looks < 100'000) use->set_measured(kSize);
+  is_over = true;
+  watcher.join();
+  EXPECT_EQ(most, kSize);
+  use.reset();
+  EXPECT_EQ(ledger->used(), 0u);
 }
 
 class FileUseTest : public testing::Test {
