@@ -116,7 +116,8 @@ Result<bool> Cache::contains(const Digest& digest) {
   ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, reader.view().blob(digest));
   if (!row || row->state != BlobState::committed) return false;
   ENTREPOT_TRY_ASSIGN(std::optional<State::Opened> opened, state_->open_blob(digest, row->size));
-  return opened.has_value();
+  if (!opened) return false;
+  return state_->is_right(*opened, digest);
 }
 
 Result<bool> Cache::is_acknowledged(const Digest& digest) {
@@ -130,8 +131,8 @@ void Cache::stop() { state_->end(); }
 
 void Cache::start_scrub(std::function<void(DamagedBlob)> damaged, Metrics& metrics) {
   if (state_->options.scrub_rate == 0) return;
-  Scrub::Surroundings around{*state_->index, *state_->uses, *state_->blobs,
-                             *state_->inbox, state_->clock, state_->logger};
+  Scrub::Surroundings around{*state_->index,   *state_->uses, *state_->blobs, *state_->inbox,
+                             state_->doubtful, state_->clock, state_->logger};
   state_->scrub = std::make_unique<Scrub>(around, state_->options.scrub_rate, std::move(damaged), metrics);
 }
 
@@ -170,7 +171,8 @@ void Cache::set_evict_listener(std::move_only_function<void(const Digest&)> forg
 
 Result<VerifyReport> Cache::verify(bool repairs, const OnVerifyProgress& on_progress,
                                    const std::function<void(DamagedBlob)>& damaged) {
-  Verify verify({*state_->index, *state_->uses, *state_->blobs, *state_->inbox, state_->logger});
+  Verify verify(
+      {*state_->index, *state_->uses, *state_->blobs, *state_->inbox, state_->doubtful, state_->logger});
   return verify.run(repairs, on_progress, damaged);
 }
 

@@ -162,6 +162,7 @@ class Cache {
   /// a link.
   Result<std::optional<Descriptor>> find_link(const Repository& repository, const Digest& digest);
   /// Whether the blob is committed, whoever holds it, and its file is there with the right size.
+  /// What is doubtful is hashed.
   Result<bool> contains(const Digest& digest);
   /// The same, and that somebody could be given it: some repository holds it by a link. Only then is it
   /// acknowledged. (A blob that was placed when the process was killed is committed by the next, and its

@@ -94,7 +94,7 @@ Status Cache::State::start(Metrics& metrics) {
   ENTREPOT_TRY_ASSIGN(Recovered recovered,
                       recover(*index, *blobs, *parts, *log, last_start, this_run, logger));
   const std::vector<LeftoverPart>& leftovers = recovered.parts;
-  if (recovered.unclean_since) young.emplace(*recovered.unclean_since, *this_run);
+  ENTREPOT_TRY(recall_doubts(recovered, this_run));
   StateRow state;
   {
     ENTREPOT_TRY_ASSIGN(Index::Reader reader, index->read());
@@ -122,6 +122,20 @@ Status Cache::State::start(Metrics& metrics) {
   return {};
 }
 
+Status Cache::State::recall_doubts(const Recovered& recovered, std::optional<WallTime> this_run) {
+  if (recovered.unclean_since) doubtful.set_unclean(*recovered.unclean_since, *this_run);
+  ENTREPOT_TRY_ASSIGN(Index::Reader reader, index->read());
+  ENTREPOT_TRY_ASSIGN(std::optional<std::string> record, reader.txn().get(Table::meta, kRebuiltKey));
+  if (!record) return {};
+  std::optional<RebuiltRow> row = RebuiltRow::decode(*record, kRebuiltKey);
+  // One that cannot be read may be of any time.
+  if (row)
+    doubtful.set_rebuilt(from_milliseconds(row->until_ms), row->from);
+  else
+    doubtful.set_rebuilt(clock.wall(), {});
+  return {};
+}
+
 Status Cache::State::check_max_size(uint64_t max_size, uint64_t pinned) const {
   uint64_t taken = overhead->bytes() + pinned;
   if (max_size >= Ledger::least_max_size(taken)) return {};
@@ -143,10 +157,10 @@ void Cache::State::end() {
 }
 
 Result<bool> Cache::State::is_right(const Opened& opened, const Digest& digest) {
-  if (!young || !young->is_doubtful(digest, opened.written)) return true;
+  if (!doubtful.is_doubtful(digest, opened.written)) return true;
   ENTREPOT_TRY_ASSIGN(Digest actual, hash_file(opened.file->get(), digest.algorithm()));
   if (actual == digest) {
-    young->prove(digest);
+    doubtful.prove(digest);
     return true;
   }
   drop(digest, "its file does not hash to it", opened.inode);

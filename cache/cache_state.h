@@ -7,6 +7,7 @@
 
 #include "cache/blob_files.h"
 #include "cache/cache.h"
+#include "cache/doubtful_blobs.h"
 #include "cache/file_use.h"
 #include "cache/inbox.h"
 #include "cache/index.h"
@@ -14,11 +15,11 @@
 #include "cache/ledger.h"
 #include "cache/overhead.h"
 #include "cache/parts_directory.h"
+#include "cache/recovery.h"
 #include "cache/refs_log.h"
 #include "cache/room.h"
 #include "cache/scrub.h"
 #include "cache/trouble.h"
-#include "cache/young_blobs.h"
 
 namespace entrepot::cache {
 
@@ -53,7 +54,8 @@ struct Cache::State {
     uint64_t inode = 0;
     struct timespec written {};
   };
-  /// What was written before an unclean stop, and never read since, is hashed before it is given.
+  Status recall_doubts(const Recovered& recovered, std::optional<WallTime> this_run);
+  /// What is doubtful is hashed before it is given.
   Result<bool> is_right(const Opened& opened, const Digest& digest);
   Result<std::optional<Opened>> open_blob(const Digest& digest, uint64_t size);
 
@@ -75,7 +77,7 @@ struct Cache::State {
   std::unique_ptr<Trouble> trouble;
   std::atomic<bool> is_purging{false};
   std::shared_ptr<Inbox> inbox;
-  std::optional<YoungBlobs> young;  // after an unclean stop
+  DoubtfulBlobs doubtful;
   std::unique_ptr<IndexWriter> writer;
   std::unique_ptr<Scrub> scrub;
 };

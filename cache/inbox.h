@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "base/mailbox.h"
 #include "cache/cache.h"
 #include "cache/file_use.h"
+#include "cache/rows.h"
 
 namespace entrepot::cache {
 
@@ -59,6 +61,11 @@ struct StrayMessage {
   uint64_t inode = 0;
 };
 
+/// What is left of what a rebuild has found and nobody has hashed: for the next start to know.
+struct ProvenMessage {
+  std::optional<RebuiltRow> left;
+};
+
 struct ListenerMessage {
   std::move_only_function<void(const Digest&)> forget;
 };
@@ -69,7 +76,7 @@ struct LimitsMessage {};
 struct StopMessage {};
 
 using Message = std::variant<CommitMessage, PlacedMessage, PartLeftMessage, DropMessage, ListenerMessage,
-                             AdoptMessage, StrayMessage, LimitsMessage, StopMessage>;
+                             AdoptMessage, StrayMessage, ProvenMessage, LimitsMessage, StopMessage>;
 
 /// What others tell the index writer. Posting never blocks; any thread. What one thread posts, or posts after
 /// having heard of another's post, is taken in that order.

@@ -24,6 +24,9 @@ class IndexUpdate {
   /// A run begins. When the last one had no clean end: the first start since a clean one.
   Result<std::optional<WallTime>> begin_run(WallTime now);
 
+  /// What a rebuild has found and nobody has hashed; nothing: there is none, or no more.
+  Status set_rebuilt(const std::optional<RebuiltRow>& row);
+
   /// Reads the state row. Called once, first.
   Status begin();
   /// Writes the state row and commits.

@@ -89,4 +89,10 @@ Result<std::optional<WallTime>> IndexUpdate::begin_run(WallTime now) {
   return record ? std::optional<WallTime>(WallTime{}) : std::nullopt;
 }
 
+Status IndexUpdate::set_rebuilt(const std::optional<RebuiltRow>& row) {
+  if (row) return txn_.put(Table::meta, kRebuiltKey, row->encode(kRebuiltKey));
+  ENTREPOT_TRY(txn_.remove(Table::meta, kRebuiltKey));
+  return {};
+}
+
 }  // namespace entrepot::cache

@@ -72,8 +72,8 @@ bool IndexWriter::are_touches_due() const {
 bool IndexWriter::has_work() const {
   if (!commits_.empty()) return true;
   if (has_failed_) return false;
-  if (!removals_.empty() || !drops_.empty() || !adoptions_.empty() || is_log_moved_ || are_touches_due())
-    return true;
+  if (!removals_.empty() || !drops_.empty() || !adoptions_.empty() || proven_) return true;
+  if (is_log_moved_ || are_touches_due()) return true;
   return can_evict_ && evictor_.bytes_to_evict(front_request(), state_) > 0;
 }
 
@@ -144,6 +144,7 @@ IndexWriter::Batch IndexWriter::take_batch() {
   }
   batch.drops = std::exchange(drops_, {});
   batch.adoptions = std::exchange(adoptions_, {});
+  batch.proven = std::exchange(proven_, {});
   return batch;
 }
 

@@ -67,6 +67,7 @@ class IndexWriter {
     std::vector<Digest> touches;
     std::vector<DropMessage> drops;
     std::vector<AdoptMessage> adoptions;
+    std::optional<ProvenMessage> proven;
     uint64_t charged = 0;                                  // for what was taken in
     std::vector<std::move_only_function<void()>> dropped;  // who is to be told
     uint64_t evict_bytes = 0;
@@ -82,6 +83,7 @@ class IndexWriter {
   void take(ListenerMessage&& message);
   void take(AdoptMessage&& message);
   void take(StrayMessage&& message);
+  void take(ProvenMessage&& message) { proven_ = std::move(message); }
   void take(LimitsMessage&& message);
   void take(StopMessage&& message);
 
@@ -135,6 +137,7 @@ class IndexWriter {
   std::unordered_map<Digest, PlacedMessage, DigestHash> placed_;
   std::vector<DropMessage> drops_;
   std::vector<AdoptMessage> adoptions_;
+  std::optional<ProvenMessage> proven_;
   std::vector<Digest> removals_;  // doomed, their files are gone
   std::deque<std::shared_ptr<RoomRequest>> requests_;
   std::optional<MonotonicTime> touched_at_;  // when the oldest waiting touch was noticed

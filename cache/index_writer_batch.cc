@@ -107,6 +107,7 @@ Status IndexWriter::fill_transaction(IndexUpdate& update, Batch& batch) {
     if (drop.gone) batch.dropped.push_back(std::move(drop.gone));
   }
   ENTREPOT_TRY(take_in(update, batch));
+  if (batch.proven) ENTREPOT_TRY(update.set_rebuilt(batch.proven->left));
   if (batch.evict_bytes > 0) {
     ENTREPOT_TRY_ASSIGN(Evictor::Choice choice, evictor_.choose(update, batch.evict_bytes));
     can_evict_ = choice.has_progress;

@@ -10,15 +10,16 @@
 #include <vector>
 
 #include "cache/compaction.h"
+#include "cache/doubtful_blobs.h"
 #include "cache/files.h"
 #include "cache/index_update.h"
 
 namespace entrepot::cache {
 namespace {
 
-constexpr size_t kRowsPerTransaction = 2000;
+constexpr size_t kRowsPerTransaction = 20'000;
 
-struct ProvenBlob {
+struct NamedFile {
   Digest digest;
   uint64_t size;
   uint64_t disk_bytes;
@@ -26,36 +27,26 @@ struct ProvenBlob {
 };
 
 /// Oldest first, so that the order of eviction is about what it was.
-Result<std::vector<ProvenBlob>> prove_blobs(BlobFiles& blobs, Logger& logger) {
-  std::vector<ProvenBlob> proven;
-  std::vector<Digest> wrong;
+Result<std::vector<NamedFile>> find_blobs(BlobFiles& blobs, Logger& logger) {
+  std::vector<NamedFile> all;
   auto visit = [&](BlobFiles::Found found) -> Status {
     struct stat status;
-    // A disk that cannot be read now says nothing of the blob.
-    ENTREPOT_TRY_ASSIGN(Digest digest, hash_file(found.file.get(), found.digest.algorithm()));
     if (::fstat(found.file.get(), &status) != 0)
       return fail(system_error("cannot look at a blob's file", errno));
-    if (digest != found.digest) {
-      logger.warn("rebuild: the file of {} is damaged and is removed", found.digest.text());
-      wrong.push_back(found.digest);
-      return {};
-    }
-    proven.push_back(
+    all.push_back(
         {found.digest, static_cast<uint64_t>(status.st_size), counted_bytes(status), status.st_mtim});
     return {};
   };
   ENTREPOT_TRY(blobs.walk(visit, [&](const std::string& path) {
     logger.warn("rebuild: {} is none of ours and is left alone", path);
   }));
-  std::vector<Digest> removed;
-  ENTREPOT_TRY(blobs.remove(wrong, removed));
   // A crash may have come before their names were durable, which the rows that follow will promise.
-  for (const ProvenBlob& blob : proven) ENTREPOT_TRY(blobs.sync_name(blob.digest));
-  std::ranges::sort(proven, [](const ProvenBlob& a, const ProvenBlob& b) {
+  for (const NamedFile& blob : all) ENTREPOT_TRY(blobs.sync_name(blob.digest));
+  std::ranges::sort(all, [](const NamedFile& a, const NamedFile& b) {
     return std::pair(a.modified.tv_sec, a.modified.tv_nsec) <
            std::pair(b.modified.tv_sec, b.modified.tv_nsec);
   });
-  return proven;
+  return all;
 }
 
 /// Writes rows in transactions of bounded size.
@@ -106,9 +97,9 @@ struct Replay {
 }  // namespace
 
 Status rebuild(int directory, Index& index, BlobFiles& blobs, RefsLog& log, Logger& logger) {
-  ENTREPOT_TRY_ASSIGN(std::vector<ProvenBlob> proven, prove_blobs(blobs, logger));
+  ENTREPOT_TRY_ASSIGN(std::vector<NamedFile> found, find_blobs(blobs, logger));
   SlicedUpdate slices(index);
-  for (const ProvenBlob& blob : proven) {
+  for (const NamedFile& blob : found) {
     ENTREPOT_TRY_ASSIGN(IndexUpdate * update, slices.next());
     ENTREPOT_TRY(update->put_blob(blob.digest, blob.size, blob.disk_bytes));
   }
@@ -127,9 +118,15 @@ Status rebuild(int directory, Index& index, BlobFiles& blobs, RefsLog& log, Logg
   ENTREPOT_TRY(last.begin());
   last.set_log_position(log.position());
   last.state().is_complete = true;
+  if (!found.empty()) {
+    RebuiltRow row{.until_ms = to_milliseconds(wall_time_of(found.back().modified)), .from = {}};
+    ENTREPOT_TRY(last.set_rebuilt(row));
+  }
   ENTREPOT_TRY(last.commit());
-  if (!proven.empty() || entries > 0)
-    logger.info("rebuilt the index from {} blobs and {} entries of refs.log", proven.size(), entries);
+  if (!found.empty() || entries > 0)
+    logger.info(
+        "rebuilt the index from {} blobs and {} entries of refs.log; each is hashed before it is given",
+        found.size(), entries);
   return {};
 }
 

@@ -119,6 +119,20 @@ std::optional<TimeRow> TimeRow::decode(std::string_view record, std::string_view
   return row;
 }
 
+std::string RebuiltRow::encode(std::string_view key) const {
+  return RecordWriter(kVersion).u64(static_cast<uint64_t>(until_ms)).text(from).finish(key);
+}
+
+std::optional<RebuiltRow> RebuiltRow::decode(std::string_view record, std::string_view key) {
+  auto reader = RecordReader::open(record, key, kVersion);
+  if (!reader) return std::nullopt;
+  RebuiltRow row;
+  row.until_ms = static_cast<int64_t>(reader->u64());
+  row.from = reader->text();
+  if (!reader->is_complete()) return std::nullopt;
+  return row;
+}
+
 std::string PinRow::encode(std::string_view key) const {
   return RecordWriter(kVersion).u64(static_cast<uint64_t>(pinned_at_ms)).finish(key);
 }

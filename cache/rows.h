@@ -74,6 +74,15 @@ struct TimeRow {
   static std::optional<TimeRow> decode(std::string_view record, std::string_view key);
 };
 
+/// One of `meta`, while there are blobs that a rebuild has found and nobody has hashed.
+struct RebuiltRow {
+  int64_t until_ms = 0;  // when the last of them was written, wall time since the epoch
+  std::string from;      // the first key among them
+
+  std::string encode(std::string_view key) const;
+  static std::optional<RebuiltRow> decode(std::string_view record, std::string_view key);
+};
+
 /// One of `meta`: this manifest was pinned, with all that belonged to it then.
 struct PinRow {
   int64_t pinned_at_ms = 0;
@@ -108,6 +117,7 @@ enum class AgeKind : uint8_t { tag = 1, link = 2 };
 inline constexpr std::string_view kStateKey = "state";
 /// A TimeRow that is there from the start after a clean stop until the next one: the time of that start.
 inline constexpr std::string_view kUncleanKey = "unclean";
+inline constexpr std::string_view kRebuiltKey = "rebuilt";
 inline constexpr size_t kMaxKey = 511;  // LMDB's limit
 
 std::string repository_name_key(const Repository& repository);

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <utility>
 
+#include "cache/refs_log.h"
+
 namespace entrepot::cache {
 namespace {
 
@@ -13,6 +15,7 @@ constexpr size_t kYoungest = 1024;
 constexpr int kMostFailuresInARow = 8;
 constexpr auto kBetweenPasses = std::chrono::hours(24);
 constexpr auto kAfterFailure = std::chrono::minutes(10);
+constexpr auto kNoteProvenEvery = std::chrono::seconds(10);
 constexpr int kNiceness = 10;
 constexpr uint64_t kCostOfFile = 4096;  // besides its bytes
 
@@ -55,20 +58,37 @@ bool Scrub::pass(bool is_first) {
   failures_in_a_row_ = 0;
   told_.clear();
   may_go_on_at_ = around_.clock.monotonic();
-  if (is_first) {
+  has_gap_ = false;
+  std::optional<std::string> rebuilt_from = around_.doubtful.rebuilt_from();
+  if (is_first && !rebuilt_from) {
     Result<std::vector<BlobCheck::Found>> blobs = check_.youngest(kYoungest);
     if (blobs && !check_all(*blobs)) return false;
   }
-  for (std::string from;;) {
+  for (std::string from = rebuilt_from.value_or("");;) {
     Result<std::vector<BlobCheck::Found>> blobs = check_.slice(from);
     if (!blobs) {
       around_.logger.warn("the scrub cannot read the index: {}", blobs.error().message);
       return false;
     }
-    if (blobs->empty() && from.empty()) return true;
     if (!check_all(*blobs)) return false;
+    if (rebuilt_from) note_proven(from);
     if (from.empty()) return true;
   }
+}
+
+// What could not be read has proved nothing, and neither has what comes after it.
+void Scrub::note_proven(const std::string& key) {
+  if (has_gap_) return;
+  around_.doubtful.prove_rebuilt(key);
+  MonotonicTime now = around_.clock.monotonic();
+  if (!key.empty() && noted_proven_at_ && now - *noted_proven_at_ < kNoteProvenEvery) return;
+  noted_proven_at_ = now;
+  ProvenMessage message;
+  if (key.empty())
+    around_.logger.info("everything that the rebuild of the index has found has been hashed");
+  else
+    message.left = RebuiltRow{to_milliseconds(around_.doubtful.rebuilt_until()), key};
+  around_.inbox.post(std::move(message));
 }
 
 bool Scrub::check_all(const std::vector<BlobCheck::Found>& blobs) {
@@ -84,6 +104,7 @@ bool Scrub::check_all(const std::vector<BlobCheck::Found>& blobs) {
     if (!complaint) {
       if (complaint.error().code == Errc::cancelled) return false;
       around_.logger.warn("the scrub: {}", complaint.error().message);
+      has_gap_ = true;
       if (++failures_in_a_row_ < kMostFailuresInARow) continue;
       around_.logger.error("the scrub leaves off: the disk gives errors for one file after the other");
       return false;

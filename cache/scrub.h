@@ -15,6 +15,7 @@
 #include "base/metrics.h"
 #include "cache/blob_check.h"
 #include "cache/blob_files.h"
+#include "cache/doubtful_blobs.h"
 #include "cache/file_use.h"
 #include "cache/inbox.h"
 #include "cache/index.h"
@@ -28,6 +29,9 @@ namespace entrepot::cache {
 ///     youngest first (what a crash may have hurt) --> all, in the order of their digests --> resting
 ///     resting --a day after the pass began--> all …
 ///
+/// After a rebuild of the index the first pass is over what the rebuild has found and nobody has hashed yet,
+/// from where the last run was with it.
+///
 /// A disk that gives errors for one file after the other is not damage of the files: the pass ends there, and
 /// nothing more is dropped.
 class Scrub {
@@ -37,6 +41,7 @@ class Scrub {
     OpenFiles& uses;
     BlobFiles& blobs;
     Inbox& inbox;
+    DoubtfulBlobs& doubtful;
     const Clock& clock;
     Logger& logger;
   };
@@ -50,6 +55,7 @@ class Scrub {
   bool pass(bool is_first);
   /// False: the thread is to end, or the disk is not to be trusted.
   bool check_all(const std::vector<BlobCheck::Found>& blobs);
+  void note_proven(const std::string& key);
   void tell(const BlobCheck::Found& blob, const std::string& complaint, uint64_t inode);
 
   /// Sleeps as long as `bytes` may take. False: the thread is to end.
@@ -65,6 +71,8 @@ class Scrub {
   BlobCheck check_;
   MonotonicTime may_go_on_at_;
   int failures_in_a_row_ = 0;
+  bool has_gap_ = false;  // something could not be read in this pass
+  std::optional<MonotonicTime> noted_proven_at_;
   std::unordered_set<Digest, DigestHash> told_;  // in this pass: the writer may not have come to it yet
 
   std::mutex mutex_;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cache/blob_check.h"
 #include "cache/cache.h"
+#include "cache/doubtful_blobs.h"
 #include "cache/inbox.h"
 
 namespace entrepot::cache {
@@ -21,6 +22,7 @@ class Verify {
     OpenFiles& uses;
     BlobFiles& blobs;
     Inbox& inbox;
+    DoubtfulBlobs& doubtful;
     Logger& logger;
   };
   explicit Verify(Surroundings surroundings)

@@ -118,7 +118,8 @@ Parsed parse(const std::vector<std::string>& arguments, const std::string& versi
     command.images = options.images;
     command.upstreams = options.upstreams;
     command.is_dry_run = options.is_dry_run;
-    command.repairs = options.repairs;
+    // What is damaged belongs in no new index.
+    command.repairs = options.repairs || options.rebuilds;
     command.rebuilds = options.rebuilds;
     bool needs_images = entry.verb == Verb::pin || entry.verb == Verb::unpin || entry.verb == Verb::purge;
     if (needs_images && command.images.empty() && command.upstreams.empty())

@@ -80,7 +80,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   size_t bit = input.byte() * 256u + input.byte();
   Exact key(input.line());
   std::string_view fields = input.rest();
-  switch (kind % 9) {
+  switch (kind % 10) {
     case 0:
       check_row<BlobRow>(fields, key.view(), bit);
       break;
@@ -104,6 +104,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case 7:
       check_row<PinRow>(fields, key.view(), bit);
+      break;
+    case 8:
+      check_row<RebuiltRow>(fields, key.view(), bit);
       break;
     default:
       check_reader(fields, key.view());

@@ -1,6 +1,7 @@
 """The scrub: what was damaged on disk is found, dropped, and fetched again, unasked."""
 
 import os
+import shutil
 
 from harness import case, wait
 from harness.client import at_once
@@ -40,7 +41,7 @@ DAMAGES = {
 }
 
 
-class ScrubTest(case.TestCase):
+class ScrubCase(case.TestCase):
     def setUp(self):
         super().setUp()
         self.upstream = self.make_upstream()
@@ -70,6 +71,8 @@ class ScrubTest(case.TestCase):
         wait.until(lambda: proxy.metric("entrepot_scrub_healed_total", result="healed") == healed, "all to be healed", 60 + COUNT / 10)
         self.assertEqual(proxy.metric("entrepot_scrub_healed_total", result="failed"), 0)
 
+
+class ScrubTest(ScrubCase):
     def test_all_of_many_is_found_and_healed(self):
         blobs = [self.content.make(4 * KIB + 61 * number, number) for number in range(COUNT)]
         blobs.append(self.content.make(5 * KIB * KIB, "large"))
@@ -138,3 +141,58 @@ class ScrubTest(case.TestCase):
         # The youngest are looked at twice: first, and in their turn.
         self.assertEqual(proxy.metric("entrepot_scrub_bytes_total"), 2 * size)
         self.assertEqual(self.upstream.seen(), [])
+
+
+class LostIndexTest(ScrubCase):
+    """`index/` is gone: the start looks at names alone, and nothing is given before it was hashed."""
+
+    def lose_index(self, scrub_rate: str, *damaged: str, **settings):
+        """A proxy that has the image, whose index is gone and these of whose blobs are damaged."""
+        proxy = self.start()
+        self.pull_everything(proxy.client(), "library/hut", self.hut)
+        proxy.wait_committed(self.hut.digests)
+
+        def damage():
+            shutil.rmtree(proxy.cache / "index")
+            for digest in damaged:
+                flip(self.path(digest))
+        self.restart(proxy, damage, cache__scrub_rate=scrub_rate, **settings)
+        return proxy
+
+    def get(self, proxy, blob):
+        reply = proxy.client().get(f"/v2/library/hut/blobs/{blob.digest}")
+        self.assertEqual((reply.status, reply.digest), (200, blob.digest))
+        return reply
+
+    @case.short
+    def test_it_is_made_anew_while_clients_are_served(self):
+        """The background hashes a few KiB a second: it won't have come to anything."""
+        first, second, *sound = self.hut.blobs
+        proxy = self.lose_index("4KiB/s", first.digest, second.digest)
+        for blob in sound:
+            self.assert_hit(self.get(proxy, blob))
+        self.assert_miss(self.get(proxy, first))
+        for how in ("kill", "stop"):
+            proxy.wait_committed([first.digest])
+            proxy.restart(how)
+        self.assert_miss(self.get(proxy, second))
+        self.assertEqual(proxy.metric("entrepot_scrub_passes_total"), 0)
+        self.assertEqual([seen.path.rsplit("/", 1)[1] for seen in self.upstream.seen("GET")], [first.digest, second.digest])
+
+    def test_offline(self):
+        damaged, *sound = self.hut.blobs
+        proxy = self.lose_index("4KiB/s", damaged.digest, cache__offline=True)
+        for blob in sound:
+            self.assert_hit(self.get(proxy, blob))
+        by_tag = proxy.client().get(f"/v2/library/hut/manifests/{self.hut.tag}")
+        self.assertEqual(by_tag.digest, self.hut.root.digest)
+        self.assertEqual(proxy.client().get(f"/v2/library/hut/blobs/{damaged.digest}").status, 404)
+        self.assertEqual(self.upstream.seen(), [])
+
+    def test_what_is_damaged_is_healed_unasked(self):
+        damaged = [blob.digest for blob in self.hut.blobs]
+        proxy = self.lose_index("1GiB/s", *damaged)
+        self.wait_for(proxy, len(damaged), len(damaged))
+        wait.until(lambda: "everything that the rebuild of the index has found has been hashed" in proxy.log(), "it to say so")
+        self.upstream.stop_listening()
+        self.pull_everything(proxy.client(), "library/hut", self.hut)

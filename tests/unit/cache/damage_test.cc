@@ -1,8 +1,14 @@
 // Files that are missing, truncated, changed or replaced behind the cache's back.
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <future>
+#include <thread>
+
+#include "cache/index.h"
 #include "cache_fixture.h"
 
 namespace entrepot::cache {
@@ -80,7 +86,7 @@ TEST_F(DamageTest, AnIndexThatIsALinkToElsewhereIsNotFollowed) {
   EXPECT_EQ(read_whole(elsewhere), "not an index");
 }
 
-TEST_F(DamageTest, ARebuildRemovesBlobsThatDoNotHashToTheirNamesAndLeavesForeignFilesAlone) {
+TEST_F(DamageTest, ABlobThatDoesNotHashToItsNameIsInNoNewIndexForLongAndForeignFilesAreLeftAlone) {
   fill();
   Digest wrong = Digest::of(bytes(4));
   write_whole(blob_path(directory(), wrong), bytes(5));
@@ -89,10 +95,57 @@ TEST_F(DamageTest, ARebuildRemovesBlobsThatDoNotHashToTheirNamesAndLeavesForeign
   ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
   std::filesystem::remove_all(directory() / "index");
   OpenCache cache(directory());
+  EXPECT_TRUE(std::filesystem::exists(blob_path(directory(), wrong))) << "nobody has looked yet";
   EXPECT_EQ(cache.find(wrong), std::nullopt);
+  cache.settle();
   EXPECT_FALSE(std::filesystem::exists(blob_path(directory(), wrong)));
   EXPECT_EQ(cache.find(Digest::of(bytes(5))), bytes(5));
   EXPECT_TRUE(std::filesystem::exists(directory() / "blobs" / "sha256" / "README"));
+}
+
+// Of the same size, so that nothing but a hash can tell; whoever has stopped and started in between, and in
+// whatever way.
+TEST_F(DamageTest, WhatARebuildHasFoundIsDoubtedUntilItHasBeenHashed) {
+  fill();
+  Digest wrong = Digest::of(bytes(4));
+  std::string damaged = bytes(4);
+  damaged.back() ^= 1;
+  write_whole(blob_path(directory(), wrong), damaged);
+  std::filesystem::remove_all(directory() / "index");
+  OpenCache cache(directory());
+  for (int i = 0; i < 2; ++i) cache.reopen();
+  EXPECT_EQ(cache.find(wrong), std::nullopt);
+  EXPECT_EQ(cache.find(Digest::of(bytes(3))), bytes(3));
+}
+
+TEST_F(DamageTest, AScrubEndsTheDoubtsOfARebuild) {
+  fill();
+  Digest wrong = Digest::of(bytes(4));
+  std::string damaged = bytes(4);
+  damaged.back() ^= 1;
+  write_whole(blob_path(directory(), wrong), damaged);
+  std::filesystem::remove_all(directory() / "index");
+  auto has_doubts = [this] {
+    std::unique_ptr<Index> index =
+        Index::open(UniqueFd(::open((directory() / "index").c_str(), O_RDONLY | O_DIRECTORY)),
+                    (directory() / "index").string())
+            .value();
+    return index->read().value().txn().get(Table::meta, kRebuiltKey).value().has_value();
+  };
+  { OpenCache cache(directory()); }
+  EXPECT_TRUE(has_doubts());
+  {
+    OpenCache cache(
+        Options{.directory = directory().string(), .max_size = 256u << 20, .scrub_rate = 1u << 30});
+    std::promise<Digest> gone;
+    cache->start_scrub([&gone](const DamagedBlob& blob) { gone.set_value(blob.digest); }, cache.metrics());
+    EXPECT_EQ(gone.get_future().get(), wrong);
+    auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!cache.metrics().render().contains("entrepot_scrub_passes_total 1") &&
+           std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_FALSE(has_doubts());
 }
 
 TEST_F(DamageTest, APinOutlivesTheIndex) {
