@@ -40,9 +40,13 @@ Result<std::optional<FoundBlob>> Cache::find_blob(const Repository& repository, 
   if (!rows) return std::optional<FoundBlob>();
   ENTREPOT_TRY_ASSIGN(std::optional<State::Opened> opened, state_->open_blob(digest, rows->blob.size));
   if (!opened) return std::optional<FoundBlob>();
-  ENTREPOT_TRY_ASSIGN(bool is_right, state_->is_right(*opened, digest));
-  if (!is_right) return std::optional<FoundBlob>();
-  return FoundBlob{std::move(opened->file), rows->blob.size};
+  bool is_doubtful = state_->doubtful.is_doubtful(digest, opened->written);
+  return FoundBlob{std::move(opened->file), rows->blob.size, is_doubtful, opened->inode};
+}
+
+Result<bool> Cache::prove(const Digest& digest, const FoundBlob& blob) {
+  if (!blob.is_doubtful) return true;
+  return state_->prove(digest, blob.file, blob.inode);
 }
 
 Result<std::optional<FoundManifest>> Cache::find_manifest(const Repository& repository,
@@ -116,8 +120,8 @@ Result<bool> Cache::contains(const Digest& digest) {
   ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, reader.view().blob(digest));
   if (!row || row->state != BlobState::committed) return false;
   ENTREPOT_TRY_ASSIGN(std::optional<State::Opened> opened, state_->open_blob(digest, row->size));
-  if (!opened) return false;
-  return state_->is_right(*opened, digest);
+  if (!opened || !state_->doubtful.is_doubtful(digest, opened->written)) return opened.has_value();
+  return state_->prove(digest, opened->file, opened->inode);
 }
 
 Result<bool> Cache::is_acknowledged(const Digest& digest) {
@@ -160,7 +164,10 @@ void Cache::commit(Commit commit, Done done) {
   state_->inbox->post(CommitMessage{std::move(commit), std::move(done)});
 }
 
-void Cache::note_failure(const Error& error) { state_->trouble->note(error); }
+void Cache::note_failure(const std::string& what, const Error& error) {
+  state_->trouble->note(error);
+  state_->trouble->complain(what, error);
+}
 bool Cache::is_degraded() const { return state_->trouble->is_degraded(); }
 
 void Cache::touch(const Digest& digest) { state_->inbox->touch(digest); }

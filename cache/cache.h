@@ -41,6 +41,8 @@ struct Descriptor {
 struct FoundBlob {
   SharedFd file;
   uint64_t size = 0;
+  bool is_doubtful = false;  // not to be given before Cache::prove
+  uint64_t inode = 0;
 };
 
 /// A manifest of more than this is given as its file, not in memory.
@@ -153,6 +155,8 @@ class Cache {
   /// A complete, verified blob that `repository` holds by a link; nothing when one of both is missing, or
   /// when the file has gone or has another size than the index says (then the row is dropped too).
   Result<std::optional<FoundBlob>> find_blob(const Repository& repository, const Digest& digest);
+  /// Reads all of a doubtful blob; any other is right. A wrong one is dropped.
+  Result<bool> prove(const Digest& digest, const FoundBlob& blob);
   Result<std::optional<FoundManifest>> find_manifest(const Repository& repository, const Digest& digest);
   Result<std::optional<FoundTag>> find_tag(const Repository& repository, const std::string& tag);
   /// The repository's tags after that one, in the order of their bytes, at most `most`.
@@ -183,8 +187,9 @@ class Cache {
   /// the writer's thread when it is durable, or has failed.
   void commit(Commit commit, Done done);
 
-  /// Something could not be stored: told by whoever has noticed. Any thread.
-  void note_failure(const Error& error);
+  /// Something could not be stored or looked up: told by whoever has noticed, and logged now and then. Any
+  /// thread.
+  void note_failure(const std::string& what, const Error& error);
   /// The disk has given several errors in the last minute. Any thread.
   bool is_degraded() const;
 

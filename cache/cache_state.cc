@@ -114,7 +114,7 @@ Status Cache::State::start(Metrics& metrics) {
   overhead->measure();
   ENTREPOT_TRY(check_max_size(options.max_size, 0));
   room = std::make_unique<Room>(ledger, closing, root.get(), options.min_free);
-  trouble = std::make_unique<Trouble>(clock, metrics);
+  trouble = std::make_unique<Trouble>(clock, logger, metrics);
   inbox = std::make_shared<Inbox>(closing);
   IndexWriter::Surroundings around{*index,    *log,     *blobs, *parts,   *uses,      *room, *ledger,
                                    *overhead, *closing, *inbox, *trouble, is_purging, clock, logger};
@@ -156,14 +156,13 @@ void Cache::State::end() {
   if (!noted) logger.warn("the stop is taken for an unclean one: {}", noted.error().message);
 }
 
-Result<bool> Cache::State::is_right(const Opened& opened, const Digest& digest) {
-  if (!doubtful.is_doubtful(digest, opened.written)) return true;
-  ENTREPOT_TRY_ASSIGN(Digest actual, hash_file(opened.file->get(), digest.algorithm()));
+Result<bool> Cache::State::prove(const Digest& digest, const SharedFd& file, uint64_t inode) {
+  ENTREPOT_TRY_ASSIGN(Digest actual, hash_file(file->get(), digest.algorithm()));
   if (actual == digest) {
     doubtful.prove(digest);
     return true;
   }
-  drop(digest, "its file does not hash to it", opened.inode);
+  drop(digest, "its file does not hash to it", inode);
   return false;
 }
 

@@ -56,7 +56,7 @@ struct Cache::State {
   };
   Status recall_doubts(const Recovered& recovered, std::optional<WallTime> this_run);
   /// What is doubtful is hashed before it is given.
-  Result<bool> is_right(const Opened& opened, const Digest& digest);
+  Result<bool> prove(const Digest& digest, const SharedFd& file, uint64_t inode);
   Result<std::optional<Opened>> open_blob(const Digest& digest, uint64_t size);
 
   const Options options;

@@ -2,7 +2,10 @@
 
 #include <pthread.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <deque>
 #include <mutex>
 #include <string>
@@ -25,9 +28,10 @@ class ThreadedDiskPool::Threads {
   Threads(size_t count, Logger& logger, Metrics& metrics)
       : logger_(logger),
         jobs_(metrics.counter("entrepot_disk_jobs_total", "Jobs run by the disk pool")),
-        waiting_(metrics.gauge("entrepot_disk_jobs_waiting", "Jobs that wait for a disk thread")) {
+        waiting_(metrics.gauge("entrepot_disk_jobs_waiting", "Jobs that wait for a disk thread")),
+        at_work_since_(count) {
     for (size_t i = 0; i < count; ++i) {
-      threads_.emplace_back([this] { work(); });
+      threads_.emplace_back([this, i] { work(at_work_since_[i]); });
       pthread_setname_np(threads_.back().native_handle(), ("disk-" + std::to_string(i)).c_str());
     }
   }
@@ -46,13 +50,24 @@ class ThreadedDiskPool::Threads {
     posted_.notify_one();
   }
 
+  bool are_stuck() const {
+    int64_t latest = now() - std::chrono::steady_clock::duration(kSlowJob).count();
+    return std::ranges::all_of(at_work_since_, [latest](const std::atomic<int64_t>& since) {
+      int64_t begun = since.load(std::memory_order_relaxed);
+      return begun != kIdle && begun < latest;
+    });
+  }
+
  private:
+  static constexpr int64_t kIdle = 0;
+  static int64_t now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
+
   struct Named {
     const char* name;
     Job job;
   };
 
-  void work() {
+  void work(std::atomic<int64_t>& since) {
     while (true) {
       uint32_t seen = posted_.load();
       Named next{nullptr, {}};
@@ -65,7 +80,9 @@ class ThreadedDiskPool::Threads {
         }
       }
       if (next.name != nullptr) {
+        since.store(now(), std::memory_order_relaxed);
         run(next);
+        since.store(kIdle, std::memory_order_relaxed);
       } else if (stopping_) {
         return;
       } else {
@@ -93,6 +110,7 @@ class ThreadedDiskPool::Threads {
   std::atomic<bool> stopping_{false};
   std::mutex workers_;
   std::deque<Named> queue_;
+  std::vector<std::atomic<int64_t>> at_work_since_;  // of each thread, by the steady clock
   std::vector<std::thread> threads_;
 };
 
@@ -100,6 +118,8 @@ ThreadedDiskPool::ThreadedDiskPool(size_t threads, Logger& logger, Metrics& metr
     : threads_(std::make_unique<Threads>(threads, logger, metrics)) {}
 
 ThreadedDiskPool::~ThreadedDiskPool() = default;
+
+bool ThreadedDiskPool::is_stuck() const { return threads_->are_stuck(); }
 
 void ThreadedDiskPool::submit(const char* name, Job job) { threads_->submit(name, std::move(job)); }
 

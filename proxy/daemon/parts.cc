@@ -14,7 +14,9 @@ constexpr unsigned kMaxLoops = 16;
 constexpr size_t kFillThreads = 4;
 constexpr size_t kSyncThreads = 16;  // which do nothing but wait
 constexpr size_t kLookUpThreads = 4;
+constexpr size_t kComputeThreads = 2;
 constexpr size_t kWarmingThreads = 4;
+constexpr Duration kDiskPatience{2000};
 constexpr mode_t kControlMode = 0600;
 constexpr size_t kMaxAdminConnections = 64;
 
@@ -65,6 +67,7 @@ Parts::~Parts() {
   disk_.reset();
   syncs_.reset();
   look_ups_.reset();
+  compute_.reset();
   warming_.reset();
   managing_.reset();
   verbs_.reset();  // and what it verifies
@@ -81,6 +84,7 @@ Result<std::unique_ptr<Parts>> Parts::make(const config::Config& config, Logger&
   parts->disk_ = std::make_unique<ThreadedDiskPool>(kFillThreads, logger, parts->metrics_);
   parts->syncs_ = std::make_unique<ThreadedDiskPool>(kSyncThreads, logger, parts->metrics_);
   parts->look_ups_ = std::make_unique<ThreadedDiskPool>(kLookUpThreads, logger, parts->metrics_);
+  parts->compute_ = std::make_unique<ThreadedDiskPool>(kComputeThreads, logger, parts->metrics_);
   parts->warming_ = std::make_unique<ThreadedDiskPool>(kWarmingThreads, logger, parts->metrics_);
   parts->managing_ = std::make_unique<ThreadedDiskPool>(1, logger, parts->metrics_);
   ENTREPOT_TRY(parts->make_upstreams());
@@ -117,7 +121,7 @@ Status Parts::make_upstreams() {
     return {};
   }
   ENTREPOT_TRY_ASSIGN(upstreams_,
-                      upstream::Shared::make(config_.upstreams, *look_ups_, clock_, logger_, metrics_));
+                      upstream::Shared::make(config_.upstreams, *compute_, clock_, logger_, metrics_));
   for (size_t i = 0; i < loops_->size(); ++i)
     clients_.push_back(upstream::Client::make(*upstreams_, *loops_, loops_->at(i)));
   std::vector<upstream::Client*> siblings = pointers(clients_);
@@ -127,8 +131,10 @@ Status Parts::make_upstreams() {
 
 void Parts::make_pull_path() {
   for (size_t i = 0; i < loops_->size(); ++i) {
-    pull::Context context{*loops_, loops_->at(i), *disk_,  *syncs_, *look_ups_,
-                          *cache_, *clients_[i],  logger_, metrics_};
+    pull::Context context{*loops_,   loops_->at(i), *disk_,       *syncs_, *look_ups_,
+                          *compute_, *cache_,       *clients_[i], logger_, metrics_};
+    // Offline there is nothing else to turn to.
+    if (!config_.cache.offline) context.disk_patience = kDiskPatience;
     pullers_.push_back(std::make_unique<pull::Puller>(context));
   }
   std::vector<pull::Puller*> siblings = pointers(pullers_);
@@ -150,7 +156,7 @@ void Parts::make_handlers() {
         *addressing_, puller,
         registry::BlobRequests::Options{.unverified_ranges = config_.cache.unverified_ranges}));
     admin_handlers_.push_back(
-        std::make_unique<admin::AdminHandler>(loops_->at(i), *look_ups_, metrics_, health_, admin_options));
+        std::make_unique<admin::AdminHandler>(loops_->at(i), *compute_, metrics_, health_, admin_options));
   }
   // Offline, what is damaged is dropped all the same: wrong bytes are of no use to anybody.
   if (!config_.cache.offline) healer_ = std::make_unique<warm::Healer>(*pullers_.front(), metrics_);
@@ -177,7 +183,7 @@ Status Parts::make_hook() {
   ENTREPOT_TRY_ASSIGN(Secret secret, load_hook_secret(config_.hooks.secret_file));
   if (config_.hooks.prefetch && !config_.cache.offline)
     prefetcher_ = std::make_unique<warm::Prefetcher>(*pullers_.front(), metrics_);
-  push_hook_ = std::make_unique<PushHook>(*loops_, *look_ups_, config_.upstreams, pointers(pullers_),
+  push_hook_ = std::make_unique<PushHook>(*loops_, *compute_, config_.upstreams, pointers(pullers_),
                                           pointers(registry_handlers_), prefetcher_.get());
   for (size_t i = 0; i < loops_->size(); ++i) {
     auto take = [hook = push_hook_.get(), &loop = loops_->at(i)](std::string body) {
@@ -210,7 +216,7 @@ Status Parts::add_data_listeners() {
     if (options.tls->not_after() < clock_.wall())
       logger_.warn("the certificate {} has expired", tls.certificate);
     certificate_watch_ = std::make_unique<CertificateWatch>(
-        loops_->at(0), *look_ups_, metrics_, options.tls, CertificateWatch::Files{tls.certificate, tls.key});
+        loops_->at(0), *compute_, metrics_, options.tls, CertificateWatch::Files{tls.certificate, tls.key});
   }
   std::vector<InheritedSocket> inherited = inherited_sockets();
   for (InheritedSocket& socket : inherited) {

@@ -45,7 +45,7 @@ Task<Result<admin::HookOutcome>> PushHook::take(EventLoop& loop, std::string bod
   // Whatever somebody sends may take its time to be read: not on the loop.
   auto read = [body = std::move(body)] { return upstream::parse_push_event(body); };
   Result<std::optional<upstream::PushEvent>> parsed =
-      co_await run_on_disk(look_ups_, loop, "read push event", std::move(read));
+      co_await run_on_disk(compute_, loop, "read push event", std::move(read));
   if (!parsed) co_return fail(std::move(parsed).error());
   if (!*parsed) co_return admin::HookOutcome{.is_ignored = true};
   const upstream::PushEvent& event = **parsed;

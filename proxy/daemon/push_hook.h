@@ -26,11 +26,11 @@ Result<Secret> load_hook_secret(const std::string& file);
 /// given outlives it, and is there before the loops run.
 class PushHook {
  public:
-  PushHook(LoopGroup& loops, DiskPool& look_ups, std::span<const upstream::Settings> upstreams,
+  PushHook(LoopGroup& loops, DiskPool& compute, std::span<const upstream::Settings> upstreams,
            std::vector<pull::Puller*> pullers, std::vector<registry::RegistryHandler*> handlers,
            warm::Prefetcher* prefetcher)
       : loops_(loops),
-        look_ups_(look_ups),
+        compute_(compute),
         upstreams_(upstreams),
         pullers_(std::move(pullers)),
         handlers_(std::move(handlers)),
@@ -46,7 +46,7 @@ class PushHook {
                                  cache::Repository repository);
 
   LoopGroup& loops_;
-  DiskPool& look_ups_;
+  DiskPool& compute_;
   const std::span<const upstream::Settings> upstreams_;
   const std::vector<pull::Puller*> pullers_;
   const std::vector<registry::RegistryHandler*> handlers_;

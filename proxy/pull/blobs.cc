@@ -12,36 +12,46 @@ constexpr int kMaxLookUps = 4;
 
 }  // namespace
 
-// An index that cannot be read is as good as an empty one: the upstream still has everything.
-Task<Blobs::LookUp> Blobs::look_up(cache::Repository repository, Digest digest) {
+Task<Result<Blobs::LookUp>> Blobs::look_up(cache::Repository repository, Digest digest) {
   auto look = [&cache = context_.cache, repository, digest]() -> Result<LookUp> {
     LookUp found;
     ENTREPOT_TRY_ASSIGN(found.blob, cache.find_blob(repository, digest));
-    if (!found.blob) {
+    if (!found.blob || found.blob->is_doubtful) {
       ENTREPOT_TRY_ASSIGN(found.link, cache.find_link(repository, digest));
     }
     return found;
   };
-  Result<LookUp> found = co_await run_on_disk(context_.look_ups, context_.loop, "find blob", std::move(look));
-  if (found) co_return std::move(*found);
-  context_.logger.error("looking up {} failed: {}", digest.text(), found.error().message);
-  co_return LookUp{};
+  Result<LookUp> found = co_await run_on_disk_within(context_.disk_patience, context_.look_ups, context_.loop,
+                                                     "find blob", std::move(look));
+  if (found && found->blob && found->blob->is_doubtful) co_await prove(*found, digest);
+  if (!found) context_.cache.note_failure("looking up " + digest.text(), found.error());
+  co_return std::move(found);
+}
+
+// As long as reading all of it takes: not where others are looked up.
+Task<void> Blobs::prove(LookUp& found, Digest digest) {
+  auto prove = [&cache = context_.cache, digest, blob = *found.blob] { return cache.prove(digest, blob); };
+  Result<bool> is_right = co_await run_on_disk(context_.syncs, context_.loop, "prove blob", std::move(prove));
+  if (!is_right) context_.cache.note_failure("hashing " + digest.text(), is_right.error());
+  if (!is_right || !*is_right) found.blob.reset();
 }
 
 Task<Result<OpenBlob>> Blobs::open(cache::Repository repository, Digest digest) {
   for (int i = 0; i < kMaxLookUps; ++i) {
-    LookUp found = co_await look_up(repository, digest);
-    if (found.blob) {
+    Result<LookUp> found = co_await look_up(repository, digest);
+    if (found && found->blob) {
       OpenBlob blob;
-      blob.file = std::move(found.blob->file);
-      blob.size = found.blob->size;
+      blob.file = std::move(found->blob->file);
+      blob.size = found->blob->size;
       co_return std::move(blob);
     }
     ENTREPOT_CO_TRY(may_be_fetched(repository, digest));
     Source source{.repository = repository, .digest = digest};
-    if (found.link) {
+    // The index can't tell: storing it now might replace what it knows, or wait for a disk that hangs.
+    if (!found) co_return co_await go_past_cache(std::move(source));
+    if (found->link) {
       source.has_link = true;
-      source.link_size = found.link->size;
+      source.link_size = found->link->size;
     }
     if (context_.cache.is_too_large(source.link_size)) co_return co_await go_past_cache(std::move(source));
     Result<OpenBlob> joined = co_await join(source);
@@ -94,10 +104,10 @@ Task<Result<std::unique_ptr<Bypass>>> Blobs::go_on(cache::Repository repository,
 }
 
 Task<Result<BlobHead>> Blobs::head(cache::Repository repository, Digest digest) {
-  LookUp found = co_await look_up(repository, digest);
-  if (found.blob) co_return BlobHead{found.blob->size, Outcome::hit};
+  Result<LookUp> found = co_await look_up(repository, digest);
+  if (found && found->blob) co_return BlobHead{found->blob->size, Outcome::hit};
   ENTREPOT_CO_TRY(may_be_fetched(repository, digest));
-  if (found.link && found.link->size > 0) co_return BlobHead{found.link->size, Outcome::miss};
+  if (found && found->link && found->link->size > 0) co_return BlobHead{found->link->size, Outcome::miss};
   Source source{.repository = std::move(repository), .digest = digest};
   EventLoop& home = puller_.home_of(digest);
   Fills& fills = puller_.at(home).fills();

@@ -56,7 +56,7 @@ Task<Result<std::string>> Bypass::read() {
     if (!chunk) co_return fail(chunk.error());
     // Hashing 256 KiB takes too long for a loop; nobody else touches our state meanwhile.
     auto take_in = [this, chunk = std::move(*chunk)]() mutable { return take(std::move(chunk)); };
-    Status taken = co_await run_on_disk(context_.disk, context_.loop, "hash", std::move(take_in));
+    Status taken = co_await run_on_disk(context_.compute, context_.loop, "hash", std::move(take_in));
     if (!taken && taken.error().code == Errc::digest_mismatch) {
       Error wrong = taken.error();
       Status again = co_await begin_again(wrong);

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "base/disk/disk_pool.h"
+#include "base/disk/run_on_disk.h"
 #include "base/loop/loop_group.h"
 #include "cache/cache.h"
 #include "upstream/client.h"
@@ -31,11 +32,15 @@ struct Context {
   DiskPool& disk;      // for fills: may be busy for as long as a disk is slow
   DiskPool& syncs;     // for what waits until bytes are on stable storage: no other fill waits behind it
   DiskPool& look_ups;  // for what a waiting client needs: index, open, small reads
+  DiskPool& compute;   // hashing and parsing: never behind a disk
   cache::Cache& cache;
   upstream::Client& upstreams;
   Logger& logger;
   Metrics& metrics;
   StretchSizes stretches = {};
+  /// How long a client waits for the disk before the upstream is asked in its place; nothing: as long as it
+  /// takes.
+  DiskPatience disk_patience = {};
 };
 
 /// How an answer came about; becomes the Cache-Status field (RFC 9211) and the access log's.

@@ -41,11 +41,11 @@ void Fill::start(const Source& source) {
 
 Task<void> Fill::run(std::shared_ptr<Fill> self) {
   auto look = [&cache = self->context_.cache, digest = self->digest_] { return cache.contains(digest); };
-  Result<bool> is_cached =
-      co_await run_on_disk(self->context_.disk, self->context_.loop, "contains", std::move(look));
+  Result<bool> is_cached = co_await run_on_disk_within(self->context_.disk_patience, self->context_.disk,
+                                                       self->context_.loop, "contains", std::move(look));
   if (!is_cached) {
     // The index can't tell: storing it now might replace what it knows. The blob goes past the cache.
-    self->context_.logger.error("cannot look up {}: {}", self->digest_.text(), is_cached.error().message);
+    self->context_.cache.note_failure("looking up " + self->digest_.text(), is_cached.error());
     self->end(Ending::failed, Error{Errc::io_error, is_cached.error().message});
     co_return;
   }
@@ -57,7 +57,7 @@ Task<void> Fill::run(std::shared_ptr<Fill> self) {
   PartWriter& writer = *self->writer_;
   Status opened = co_await writer.open();
   if (!opened) {
-    self->context_.logger.error("cannot store {}: {}", self->digest_.text(), opened.error().message);
+    self->context_.cache.note_failure("storing " + self->digest_.text(), opened.error());
     self->end(Ending::failed, opened.error());
     co_return;
   }
@@ -86,8 +86,10 @@ Task<Status> Fill::fetch_from_sources() {
       break;
     }
     if (is_store_failure(last)) {
-      context_.logger.info("{} goes past the cache: {}", describe_source(source), last.message);
-      context_.cache.note_failure(last);
+      if (last.code == Errc::disk_full)
+        context_.logger.info("{} goes past the cache: {}", describe_source(source), last.message);
+      else
+        context_.cache.note_failure("storing " + describe_source(source), last);
       break;
     }
     context_.logger.write(describe(last.code).level,

@@ -86,8 +86,8 @@ Task<Source> Fills::find_right(Source source) {
   auto look = [&cache = context_.cache, repository = source.repository, digest = source.digest] {
     return cache.find_link(repository, digest);
   };
-  Result<std::optional<cache::Descriptor>> link =
-      co_await run_on_disk(context_.look_ups, context_.loop, "find link", std::move(look));
+  Result<std::optional<cache::Descriptor>> link = co_await run_on_disk_within(
+      context_.disk_patience, context_.look_ups, context_.loop, "find link", std::move(look));
   if (link && *link) {
     source.has_link = true;
     source.link_size = (*link)->size;
@@ -124,7 +124,7 @@ Task<Status> Fills::make_link(Source source) {
   cache::Commit commit;
   commit.links.push_back(
       {.repository = source.repository, .object = {.digest = source.digest, .size = source.link_size}});
-  co_return co_await commit_to(context_, std::move(commit));
+  co_return co_await commit_to(context_, std::move(commit), context_.disk_patience);
 }
 
 Task<Status> Fills::prove_right(Source source) {

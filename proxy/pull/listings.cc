@@ -136,7 +136,7 @@ Task<Result<std::shared_ptr<const Listing>>> Listings::fetch(ListingKey key, std
     listing.next_query = page.next_query;
     return std::make_shared<const Listing>(std::move(listing));
   };
-  co_return co_await run_on_disk(context_.look_ups, context_.loop, "read listing", std::move(read));
+  co_return co_await run_on_disk(context_.compute, context_.loop, "read listing", std::move(read));
 }
 
 // Offline.
@@ -155,7 +155,8 @@ Task<Result<std::shared_ptr<const Listing>>> Listings::find_tags(ListingKey key)
     if (has_more) listing.next_query = "n=" + std::to_string(key.limit) + "&last=" + tags.back();
     return std::make_shared<const Listing>(std::move(listing));
   };
-  co_return co_await run_on_disk(context_.look_ups, context_.loop, "list tags", std::move(look));
+  co_return co_await run_on_disk_within(context_.disk_patience, context_.look_ups, context_.loop, "list tags",
+                                        std::move(look));
 }
 
 Task<Result<std::shared_ptr<const Listing>>> Listings::fetch_fallback(cache::Repository repository,
@@ -172,7 +173,8 @@ Task<Result<std::shared_ptr<const Listing>>> Listings::fetch_fallback(cache::Rep
     ENTREPOT_TRY_ASSIGN(Listing listing, read_referrers(bytes));
     return std::make_shared<const Listing>(std::move(listing));
   };
-  co_return co_await run_on_disk(context_.look_ups, context_.loop, "read referrers", std::move(read));
+  co_return co_await run_on_disk_within(context_.disk_patience, context_.look_ups, context_.loop,
+                                        "read referrers", std::move(read));
 }
 
 Listings::Entry* Listings::find(const std::string& key) {

@@ -10,6 +10,7 @@
 #include "base/loop/call_on.h"
 #include "base/loop/next_turn.h"
 #include "base/loop/sleep.h"
+#include "base/loop/timer.h"
 #include "cache/part.h"
 #include "proxy/pull/commit.h"
 #include "proxy/pull/puller.h"
@@ -73,11 +74,14 @@ Result<std::string> read_bytes(const Manifest& manifest) {
 }
 
 Task<Result<PulledManifest>> Manifests::get(cache::Repository repository, Digest digest) {
-  std::shared_ptr<const Manifest> found = co_await find(repository, digest);
-  if (found) co_return PulledManifest{std::move(found), Outcome::hit, true};
+  Result<std::shared_ptr<const Manifest>> found = co_await find(repository, digest);
+  if (found && *found) co_return PulledManifest{std::move(*found), Outcome::hit, true};
   EventLoop& home = puller_.home_of(digest);
   Manifests& there = puller_.at(home).manifests();
-  auto ask = [&there, repository, digest] { return there.fetch_once(repository, digest); };
+  bool is_disk_silent = !found;
+  auto ask = [&there, repository, digest, is_disk_silent] {
+    return there.fetch_once(repository, digest, nullptr, is_disk_silent);
+  };
   co_return co_await call_on<Result<PulledManifest>>(home, context_.loop, std::move(ask));
 }
 
@@ -95,19 +99,23 @@ Task<Result<PulledManifest>> Manifests::get_by_tag(cache::Repository repository,
 }
 
 Task<bool> Manifests::has(cache::Repository repository, Digest digest) {
-  std::shared_ptr<const Manifest> found = co_await find(std::move(repository), std::move(digest));
-  co_return found != nullptr;
+  Result<std::shared_ptr<const Manifest>> found = co_await find(std::move(repository), std::move(digest));
+  co_return found&&* found != nullptr;
 }
 
-// In the cache; nullptr when it is not. An index that cannot be read is as good as an empty one.
-Task<std::shared_ptr<const Manifest>> Manifests::find(cache::Repository repository, Digest digest) {
+// In the cache; nullptr when it is not. An index that cannot be read is as good as an empty one: the upstream
+// still has everything.
+Task<Result<std::shared_ptr<const Manifest>>> Manifests::find(cache::Repository repository, Digest digest) {
   auto look = [&cache = context_.cache, repository, digest] {
     return cache.find_manifest(repository, digest);
   };
-  Result<std::optional<cache::FoundManifest>> found =
-      co_await run_on_disk(context_.look_ups, context_.loop, "find manifest", std::move(look));
-  if (!found) context_.logger.error("looking up {} failed: {}", digest.text(), found.error().message);
-  if (!found || !*found) co_return nullptr;
+  Result<std::optional<cache::FoundManifest>> found = co_await run_on_disk_within(
+      context_.disk_patience, context_.look_ups, context_.loop, "find manifest", std::move(look));
+  if (!found) {
+    context_.cache.note_failure("looking up " + digest.text(), found.error());
+    co_return fail(found.error());
+  }
+  if (!*found) co_return nullptr;
   cache::FoundManifest& manifest = **found;
   co_return std::make_shared<const Manifest>(Manifest{.digest = digest,
                                                       .media_type = std::move(manifest.media_type),
@@ -118,14 +126,15 @@ Task<std::shared_ptr<const Manifest>> Manifests::find(cache::Repository reposito
 }
 
 Task<Result<PulledManifest>> Manifests::fetch_once(cache::Repository repository, Digest digest,
-                                                   std::shared_ptr<const Manifest> given) {
+                                                   std::shared_ptr<const Manifest> given,
+                                                   bool is_disk_silent) {
   Key key = key_of(repository, digest);
   auto [entry, is_new] = fetches_.try_emplace(key, Fetch{digest, nullptr, {}, {}});
   Fetch& running = entry->second;
   if (running.manifest) co_return PulledManifest{running.manifest, Outcome::hit};
   Completion<Result<PulledManifest>> done;
   running.waiters.push_back(&done);
-  if (is_new) context_.loop.spawn(run(key, repository, digest, given));
+  if (is_new) context_.loop.spawn(run(key, repository, digest, given, is_disk_silent));
   Result<PulledManifest> result = co_await done;
   // Whoever was asking already has failed where we have it.
   if (!result && !is_new && given) co_return PulledManifest{std::move(given), Outcome::miss};
@@ -139,17 +148,21 @@ bool Manifests::is_fetching(const Digest& digest) const {
 }
 
 Task<void> Manifests::run(Key key, cache::Repository repository, Digest digest,
-                          std::shared_ptr<const Manifest> given) {
+                          std::shared_ptr<const Manifest> given, bool is_disk_silent) {
   // It may have been on its way into the index while the asker looked there: what is neither in our table nor
   // in the index now is nowhere.
-  std::shared_ptr<const Manifest> found = co_await find(repository, digest);
+  std::shared_ptr<const Manifest> found;
+  if (!is_disk_silent) {
+    Result<std::shared_ptr<const Manifest>> again = co_await find(repository, digest);
+    if (again) found = std::move(*again);
+  }
   if (found) {
     tell(key, PulledManifest{std::move(found), Outcome::hit, true});
     fetches_.erase(key);
     co_return;
   }
   std::shared_ptr<const Manifest> manifest = std::move(given);
-  if (!manifest) {
+  if (!manifest && !is_disk_silent) {
     std::shared_ptr<const Manifest> placed = co_await find_placed(repository, digest);
     manifest = std::move(placed);
   }
@@ -166,30 +179,34 @@ Task<void> Manifests::run(Key key, cache::Repository repository, Digest digest,
   }
   bool is_large = manifest->size > cache::kLargeManifest;
   co_await expect_children(manifest, repository, true);
-  if (!is_large) {
-    fetches_.at(key).manifest = manifest;
-    tell(key, PulledManifest{manifest, Outcome::miss});
-  }
+  if (!is_large) give(key, manifest);
+  // A large one is given from its file, when the disk lets it be written in time.
+  Timer patience(context_.loop, "store manifest");
+  if (is_large && context_.disk_patience)
+    patience.start(*context_.disk_patience, [this, key, manifest] { give(key, manifest); });
   // What fails now only means that it is fetched again next time.
   Status stored = co_await store(repository, manifest);
   if (!stored) {
-    context_.logger.error("could not store manifest {}: {}", key, stored.error().message);
-    context_.cache.note_failure(stored.error());
+    context_.cache.note_failure("storing manifest " + key, stored.error());
   }
-  if (is_large) {
-    std::shared_ptr<const Manifest> in_file = co_await find(repository, digest);
-    if (!in_file) in_file = manifest;
-    fetches_.at(key).manifest = in_file;
-    tell(key, PulledManifest{in_file, Outcome::miss});
+  patience.cancel();
+  if (is_large && !fetches_.at(key).manifest) {
+    Result<std::shared_ptr<const Manifest>> in_file = co_await find(repository, digest);
+    give(key, in_file && *in_file ? *in_file : manifest);
   }
   co_await expect_children(manifest, repository, false);
   fetches_.erase(key);
 }
 
+void Manifests::give(const Key& key, std::shared_ptr<const Manifest> manifest) {
+  fetches_.at(key).manifest = manifest;
+  tell(key, PulledManifest{std::move(manifest), Outcome::miss});
+}
+
 // The bytes are here and the repository's, and the index does not say that they are a manifest: whoever
 // placed them was killed before he could. Nobody need be asked.
 Task<std::shared_ptr<const Manifest>> Manifests::find_placed(cache::Repository repository, Digest digest) {
-  auto look = [&cache = context_.cache, repository, digest]() -> std::shared_ptr<const Manifest> {
+  auto look = [&cache = context_.cache, repository, digest]() -> Result<std::shared_ptr<const Manifest>> {
     Result<std::optional<cache::FoundBlob>> found = cache.find_blob(repository, digest);
     if (!found || !*found || (*found)->size > kMaxManifest) return nullptr;
     Manifest file{.digest = digest,
@@ -204,7 +221,9 @@ Task<std::shared_ptr<const Manifest>> Manifests::find_placed(cache::Repository r
     auto checked = check_manifest(repository, reference, {.bytes = std::move(*bytes), .media_type = {}});
     return checked ? std::move(*checked) : nullptr;
   };
-  co_return co_await run_on_disk(context_.look_ups, context_.loop, "find placed manifest", std::move(look));
+  Result<std::shared_ptr<const Manifest>> placed = co_await run_on_disk_within(
+      context_.disk_patience, context_.look_ups, context_.loop, "find placed manifest", std::move(look));
+  co_return placed ? std::move(*placed) : nullptr;
 }
 
 Task<Result<Manifests::Fetched>> Manifests::fetch(cache::Repository repository, Reference reference) {
@@ -252,7 +271,7 @@ Task<Result<Manifests::Fetched>> Manifests::fetch_from(upstream::Registry& regis
     return check_manifest(repository, reference, std::move(body));
   };
   Result<std::shared_ptr<const Manifest>> checked =
-      co_await run_on_disk(context_.look_ups, context_.loop, "check manifest", std::move(check));
+      co_await run_on_disk(context_.compute, context_.loop, "check manifest", std::move(check));
   // The room is kept for a right one alone: who waits for another origin's answer must not keep others
   // waiting.
   if (!checked) co_return fail(checked.error());

@@ -52,7 +52,8 @@ class Manifests {
   Task<bool> has(cache::Repository repository, Digest digest);
   /// The digest's home loop. One that is `given` has just been fetched, and is only stored.
   Task<Result<PulledManifest>> fetch_once(cache::Repository repository, Digest digest,
-                                          std::shared_ptr<const Manifest> given = nullptr);
+                                          std::shared_ptr<const Manifest> given = nullptr,
+                                          bool is_disk_silent = false);
   bool is_fetching(const Digest& digest) const;
 
  private:
@@ -69,8 +70,9 @@ class Manifests {
     Slots::Slot room;  // of a large one
   };
 
-  Task<void> run(Key key, cache::Repository repository, Digest digest, std::shared_ptr<const Manifest> given);
-  Task<std::shared_ptr<const Manifest>> find(cache::Repository repository, Digest digest);
+  Task<void> run(Key key, cache::Repository repository, Digest digest, std::shared_ptr<const Manifest> given,
+                 bool is_disk_silent);
+  Task<Result<std::shared_ptr<const Manifest>>> find(cache::Repository repository, Digest digest);
   Task<std::shared_ptr<const Manifest>> find_placed(cache::Repository repository, Digest digest);
   Task<Result<Fetched>> fetch(cache::Repository repository, Reference reference);
   Task<Result<Fetched>> ask_origins(upstream::Registry& registry, cache::Repository repository,
@@ -79,6 +81,7 @@ class Manifests {
                                    Reference reference);
   Task<Status> store(cache::Repository repository, std::shared_ptr<const Manifest> manifest);
   Task<Result<cache::Commit>> place(cache::Repository repository, std::shared_ptr<const Manifest> manifest);
+  void give(const Key& key, std::shared_ptr<const Manifest> manifest);
   void tell(Key key, Result<PulledManifest> result);
   Task<void> expect_children(std::shared_ptr<const Manifest> manifest, cache::Repository repository,
                              bool is_pending);

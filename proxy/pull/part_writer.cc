@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/disk/run_on_disk.h"
+#include "base/loop/timer.h"
 
 namespace entrepot::pull {
 namespace {
@@ -19,8 +20,8 @@ PartWriter::PartWriter(Context& context, Digest digest,
 
 Task<Status> PartWriter::open() {
   auto open = [&cache = context_.cache, digest = digest_] { return cache.open_part(digest, 0); };
-  Result<std::unique_ptr<cache::Part>> part =
-      co_await run_on_disk(context_.disk, context_.loop, "open part", std::move(open));
+  Result<std::unique_ptr<cache::Part>> part = co_await run_on_disk_within(
+      context_.disk_patience, context_.disk, context_.loop, "open part", std::move(open));
   if (!part) co_return fail(part.error());
   state_->part = std::move(*part);
   found_ = state_->part->found();
@@ -47,12 +48,11 @@ template <class Work>
 void PartWriter::submit(const char* name, Kind kind, cache::Extent extent, Work work) {
   if (kind != Kind::absorb) under_way_ += extent.size();
   strand_.submit(name, [self = shared_from_this(), kind, extent, work = std::move(work)]() mutable {
-    OnStrand& state = *self->state_;
-    if (state.status) state.status = work(*state.part);
+    Status done = self->state_->run_in_order(work);
     EventLoop& loop = self->context_.loop;
     // `work` goes back too: buffers freed where they were allocated take no lock that a loop could wait for.
     loop.post(
-        [self = std::move(self), kind, extent, status = state.status, work = std::move(work)]() mutable {
+        [self = std::move(self), kind, extent, status = std::move(done), work = std::move(work)]() mutable {
           static_cast<void>(work);
           self->on_done(kind, extent, std::move(status));
         });
@@ -71,13 +71,30 @@ void PartWriter::on_done(Kind kind, cache::Extent extent, Status status) {
     on_written_(extent);
     absorb_what_follows();
   }
-  for (Completion<bool>* waiter : std::exchange(waiters_, {})) waiter->complete(true);
+  for (const std::shared_ptr<Wait<bool>>& waiter : std::exchange(waiters_, {})) waiter->end(true);
+}
+
+// Twice as long as for a look-up: a disk may take its time for what is written.
+DiskPatience PartWriter::patience() const {
+  DiskPatience patience = context_.disk_patience;
+  if (patience) *patience *= 2;
+  return patience;
+}
+
+Status PartWriter::give_up() {
+  has_given_up_ = true;
+  if (status_) status_ = fail(Errc::io_error, "the disk has not written in time");
+  return status_;
 }
 
 Task<bool> PartWriter::some_done() {
-  Completion<bool> some;
-  waiters_.push_back(&some);
-  co_return co_await some;
+  auto some = std::make_shared<Wait<bool>>();
+  waiters_.push_back(some);
+  Timer timer(context_.loop, "write");
+  if (patience()) timer.start(*patience(), [some] { some->end(false); });
+  bool is_done = co_await some->done;
+  if (!is_done) give_up();
+  co_return is_done;
 }
 
 Task<Status> PartWriter::write(uint64_t at, std::string bytes) {
@@ -111,18 +128,22 @@ Task<Status> PartWriter::settle() {
 // Runs also after a failure: what is to be done with the part then is for the caller to say.
 template <class Work>
 Task<Status> PartWriter::run(const char* name, Work work) {
-  Completion<Status> done;
-  strand_.submit(name, [state = state_, work = std::move(work), &done, &loop = context_.loop]() mutable {
-    Status status = work(*state->part);
-    loop.post([&done, status = std::move(status)]() mutable { done.complete(std::move(status)); });
+  auto wait = std::make_shared<Wait<std::optional<Status>>>();
+  strand_.submit(name, [state = state_, work = std::move(work), wait, &loop = context_.loop]() mutable {
+    Status status = state->run(work);
+    loop.post(
+        [wait = std::move(wait), status = std::move(status)]() mutable { wait->end(std::move(status)); });
   });
-  co_return co_await done;
+  Timer timer(context_.loop, name);
+  if (patience()) timer.start(*patience(), [wait] { wait->end(std::nullopt); });
+  std::optional<Status> status = co_await wait->done;
+  co_return status ? std::move(*status) : give_up();
 }
 
 template <class Work>
-Task<Status> PartWriter::run_apart(const char* name, Work work) {
-  auto job = [state = state_, work = std::move(work)]() mutable { return work(*state->part); };
-  co_return co_await run_on_disk(context_.syncs, context_.loop, name, std::move(job));
+Task<Status> PartWriter::run_apart(const char* name, DiskPatience patience, Work work) {
+  auto job = [state = state_, work = std::move(work)]() mutable { return state->run(work); };
+  co_return co_await run_on_disk_within(patience, context_.syncs, context_.loop, name, std::move(job));
 }
 
 Task<Status> PartWriter::reserve(uint64_t size) {
@@ -142,7 +163,9 @@ Task<Status> PartWriter::rewind(const cache::Extents& kept) {
 
 Task<Status> PartWriter::verify() {
   auto verify = [](cache::Part& part) { return part.verify(); };
-  co_return co_await run_apart("verify", std::move(verify));
+  Status verified = co_await run_apart("verify", patience(), std::move(verify));
+  bool has_no_disk = !verified && verified.error().code == Errc::io_error;
+  co_return has_no_disk ? give_up() : verified;
 }
 
 Task<Status> PartWriter::place() {
@@ -151,7 +174,8 @@ Task<Status> PartWriter::place() {
     if (!status) part.discard();
     return status;
   };
-  co_return co_await run_apart("place", std::move(place));
+  // Nobody waits for it: as long as it takes.
+  co_return co_await run_apart("place", std::nullopt, std::move(place));
 }
 
 Task<Status> PartWriter::let_go(bool is_kept) {
@@ -159,15 +183,21 @@ Task<Status> PartWriter::let_go(bool is_kept) {
     is_kept ? part.leave() : part.discard();
     return Status();
   };
-  co_return co_await run("let part go", std::move(let_go));
+  if (!has_given_up_) co_return co_await run("let part go", std::move(let_go));
+  strand_.submit("discard part", [state = state_] { state->discard(); });
+  co_return status_;
 }
 
 Task<cache::PartHash> PartWriter::hash() {
-  Completion<cache::PartHash> done;
-  strand_.submit("copy hash", [state = state_, &done, &loop = context_.loop] {
-    loop.post([&done, hash = state->part->hash()]() mutable { done.complete(std::move(hash)); });
-  });
-  co_return co_await done;
+  if (has_given_up_) co_return state_->last_hash(digest_.algorithm());
+  auto now = std::make_shared<std::optional<cache::PartHash>>();
+  auto copy = [now](cache::Part& part) {
+    now->emplace(part.hash());
+    return Status();
+  };
+  Status copied = co_await run("copy hash", std::move(copy));
+  if (!copied) co_return state_->last_hash(digest_.algorithm());
+  co_return std::move(**now);
 }
 
 }  // namespace entrepot::pull

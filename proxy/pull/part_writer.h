@@ -2,10 +2,14 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/disk/disk_strand.h"
+#include "base/hasher.h"
+#include "base/loop/wait.h"
 #include "base/task/completion.h"
 #include "cache/extents.h"
 #include "cache/part.h"
@@ -18,6 +22,7 @@ namespace entrepot::pull {
 /// loop; shared with the jobs under way and with those who hand bytes over.
 ///
 ///     closed --open--> writing --job failed--> failed (what was handed over later is dropped)
+///                              --disk hangs--> given up: as failed, and nothing is waited for
 class PartWriter : public std::enable_shared_from_this<PartWriter> {
  public:
   /// `on_written` is called with each extent that is written for good, hashed or not.
@@ -55,10 +60,46 @@ class PartWriter : public std::enable_shared_from_this<PartWriter> {
   uint64_t hashed() const { return hashed_; }
 
  private:
-  // The part belongs to the jobs of the strand, which run one after the other.
-  struct OnStrand {
+  // The part belongs to the jobs of the strand, which run one after the other; and to the one that runs apart
+  // from it. They meet when we have given up: what comes to it after the discard finds it gone.
+  class Shared {
+   public:
     std::unique_ptr<cache::Part> part;
-    Status status;  // the first failure: nothing is written after it
+
+    /// A job's thread. Not after an earlier failure.
+    template <class Work>
+    Status run_in_order(Work& work) {
+      std::lock_guard lock(mutex_);
+      if (status_) status_ = is_discarded_ ? gone() : work(*part);
+      std::lock_guard lock_hash(hash_mutex_);
+      if (status_) hash_.emplace(part->hash());
+      return status_;
+    }
+    template <class Work>
+    Status run(Work& work) {
+      std::lock_guard lock(mutex_);
+      return is_discarded_ ? gone() : work(*part);
+    }
+    void discard() {
+      std::lock_guard lock(mutex_);
+      is_discarded_ = true;
+      part->discard();
+    }
+    /// Any thread: of what the last job in order has left, also while the disk does not let go of the part.
+    cache::PartHash last_hash(DigestAlgorithm algorithm) {
+      std::lock_guard lock(hash_mutex_);
+      if (!hash_) return {0, Hasher(algorithm)};
+      return {hash_->size, hash_->hash.copy()};
+    }
+
+   private:
+    static Status gone() { return fail(Errc::io_error, "the part was given up"); }
+
+    std::mutex mutex_;
+    Status status_;  // the first failure: nothing is written after it
+    bool is_discarded_ = false;
+    std::mutex hash_mutex_;  // never held while the disk is waited for
+    std::optional<cache::PartHash> hash_;
   };
   enum class Kind { append, write_ahead, absorb };
 
@@ -68,18 +109,22 @@ class PartWriter : public std::enable_shared_from_this<PartWriter> {
   Task<Status> run(const char* name, Work work);
   /// The same in the pool for syncs. REQUIRES: nothing is on the strand.
   template <class Work>
-  Task<Status> run_apart(const char* name, Work work);
+  Task<Status> run_apart(const char* name, DiskPatience patience, Work work);
   void absorb_what_follows();
   /// What has been received behind the hash, without a hole.
   uint64_t to_be_absorbed() const { return received_.readable_at(ordered_).size(); }
   void on_done(Kind kind, cache::Extent extent, Status status);
+  /// Waits for a job's end; or gives up.
   Task<bool> some_done();
+  /// The disk hangs: nothing is waited for any more.
+  Status give_up();
+  DiskPatience patience() const;
 
   Context& context_;
   const Digest digest_;
   std::move_only_function<void(cache::Extent)> on_written_;
   DiskStrand strand_;
-  std::shared_ptr<OnStrand> state_ = std::make_shared<OnStrand>();
+  std::shared_ptr<Shared> state_ = std::make_shared<Shared>();
   uint64_t found_ = 0;
   bool is_absorbing_found_ = false;
   int absorbs_under_way_ = 0;  // at most one
@@ -88,7 +133,8 @@ class PartWriter : public std::enable_shared_from_this<PartWriter> {
   uint64_t hashed_ = 0;
   uint64_t under_way_ = 0;  // bytes of jobs that are not done
   Status status_;
-  std::vector<Completion<bool>*> waiters_;
+  bool has_given_up_ = false;
+  std::vector<std::shared_ptr<Wait<bool>>> waiters_;
 };
 
 }  // namespace entrepot::pull

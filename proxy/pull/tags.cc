@@ -87,8 +87,8 @@ Task<Status> Tags::announce_here(TagRequest request) {
   ++entry.announcements;
   entry.leave_alone_until = {};
   auto look = [&cache = context_.cache, request] { return cache.find_tag(request.repository, request.tag); };
-  Result<std::optional<cache::FoundTag>> found =
-      co_await run_on_disk(context_.look_ups, context_.loop, "find tag", std::move(look));
+  Result<std::optional<cache::FoundTag>> found = co_await run_on_disk_within(
+      context_.disk_patience, context_.look_ups, context_.loop, "find tag", std::move(look));
   if (!found) co_return fail(std::move(found).error());
   std::optional<Digest> digest;
   if (*found && (*found)->checked_at != kGone) digest = (*found)->digest;
@@ -108,7 +108,7 @@ Task<Status> Tags::announce_here(TagRequest request) {
   cache::Commit commit;
   commit.tags.push_back(
       {.repository = request.repository, .tag = request.tag, .digest = *digest, .checked_at = checked_at});
-  co_return co_await commit_to(context_, std::move(commit));
+  co_return co_await commit_to(context_, std::move(commit), context_.disk_patience);
 }
 
 void Tags::drop(const TagRequest& request) {
@@ -155,8 +155,8 @@ void Tags::answer_waiters(Entry& entry, const Result<ResolvedTag>& result) {
 // old, not young for ever.
 Task<void> Tags::recall(Entry& entry, TagRequest request) {
   auto look = [&cache = context_.cache, request] { return cache.find_tag(request.repository, request.tag); };
-  Result<std::optional<cache::FoundTag>> found =
-      co_await run_on_disk(context_.look_ups, context_.loop, "find tag", std::move(look));
+  Result<std::optional<cache::FoundTag>> found = co_await run_on_disk_within(
+      context_.disk_patience, context_.look_ups, context_.loop, "find tag", std::move(look));
   if (!found || !*found || (*found)->checked_at == kGone) co_return;
   MonotonicTime now = context_.loop.clock().monotonic();
   MonotonicTime::duration age = context_.loop.clock().wall() - (*found)->checked_at;
@@ -287,7 +287,7 @@ Task<void> Tags::forget(Entry& entry, TagRequest request) {
                          .digest = *entry.digest,
                          .checked_at = kGone});
   entry.digest.reset();
-  Status committed = co_await commit_to(context_, std::move(commit));
+  Status committed = co_await commit_to(context_, std::move(commit), context_.disk_patience);
   if (!committed) context_.logger.error("could not forget a tag: {}", committed.error().message);
 }
 

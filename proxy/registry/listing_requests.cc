@@ -102,7 +102,7 @@ Task<void> ListingRequests::answer_referrers(std::shared_ptr<http::Exchange> exc
 Task<std::string> ListingRequests::write(size_t size, std::function<std::string()> make) {
   if (size <= kSmallListing) co_return make();
   const pull::Context& context = puller_.context();
-  co_return co_await run_on_disk(context.look_ups, context.loop, "write listing", std::move(make));
+  co_return co_await run_on_disk(context.compute, context.loop, "write listing", std::move(make));
 }
 
 }  // namespace entrepot::registry

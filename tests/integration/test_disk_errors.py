@@ -1,4 +1,4 @@
-"""A disk that gives errors, is slow or hangs: streams go on or end short, nothing unsure is kept, and everybody whom the disk does not
+"""A disk that gives errors or is slow: streams go on or end short, nothing unsure is kept, and everybody whom the disk does not
 concern is served as ever. What each row of the fault matrix asks is in its test's name."""
 
 import time
@@ -9,7 +9,6 @@ from harness.disk_case import MIB, DiskCase
 
 # Not what a loop may do itself: the probe never waits, and what is sent was in memory a moment ago.
 WRITES = "create,write,fsync,fdatasync,ftruncate,link,rename,unlink,mkdir"
-EVERYTHING = f"open,read,{WRITES}"
 
 
 class ErrorTest(DiskCase):
@@ -275,27 +274,3 @@ class SlowDiskTest(DiskCase):
         for reply in crowd.wait_ended():
             self.expect_right(reply, slow_blob)
         self.expect_recovery()
-
-    def hang(self, calls: str):
-        """Whoever calls the disk waits until the test ends it."""
-        hung = self.faults.lay(calls, "*", "hold")
-        self.addCleanup(self.faults.clear)
-        return hung
-
-    def test_f13_after_a_disk_that_hung_everything_goes_on(self):
-        """Whatever those who waited got: nobody is left behind. (That they are served past the disk while it hangs is not built.)"""
-        self.start()
-        here = self.blob(MIB, "here")
-        self.store_blobs(here)
-        hung = self.hang(EVERYTHING)
-        blobs = [self.blob(2 * MIB, f"hangs {number}") for number in range(6)]
-        crowd = Crowd([lambda on_bytes, b=blob: self.get(b, on_bytes=on_bytes) for blob in (here, *blobs)])
-        wait.until(lambda: hung.matched, "the disk to be asked")
-        for _ in range(20):
-            self.expect_alive()
-            time.sleep(0.1)
-        self.assertTrue(self.entrepot.is_running)
-        self.faults.clear()
-        for reply, blob in zip(crowd.wait_ended(), (here, *blobs)):
-            self.expect_right(reply, blob)
-        self.expect_recovery(*blobs)

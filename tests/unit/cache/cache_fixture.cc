@@ -137,6 +137,9 @@ std::optional<std::string> OpenCache::find(const Digest& digest, const Repositor
   Result<std::optional<FoundBlob>> found = cache_->find_blob(repository, digest);
   if (!found) ADD_FAILURE() << found.error().message;
   if (!found || !*found) return std::nullopt;
+  Result<bool> is_right = cache_->prove(digest, **found);
+  if (!is_right) ADD_FAILURE() << is_right.error().message;
+  if (!is_right || !*is_right) return std::nullopt;
   return read_whole((*found)->file);
 }
 
