@@ -41,12 +41,26 @@ Result<std::optional<FoundBlob>> Cache::find_blob(const Repository& repository, 
   ENTREPOT_TRY_ASSIGN(std::optional<State::Opened> opened, state_->open_blob(digest, rows->blob.size));
   if (!opened) return std::optional<FoundBlob>();
   bool is_doubtful = state_->doubtful.is_doubtful(digest, opened->written);
-  return FoundBlob{std::move(opened->file), rows->blob.size, is_doubtful, opened->inode};
+  return FoundBlob{std::move(opened->file), rows->blob.size, is_doubtful, opened->inode, opened->written};
 }
 
-Result<bool> Cache::prove(const Digest& digest, const FoundBlob& blob) {
-  if (!blob.is_doubtful) return true;
-  return state_->prove(digest, blob.file, blob.inode);
+// Somebody may have proved it since it was found.
+Result<bool> Cache::prove(const Digest& digest, const FoundBlob& blob,
+                          const std::function<void()>& on_piece) {
+  DoubtfulBlobs& doubtful = state_->doubtful;
+  if (!blob.is_doubtful || !doubtful.is_doubtful(digest, blob.written)) return true;
+  Result<Digest> actual = hash_file(blob.file->get(), digest.algorithm(), on_piece);
+  if (!actual) {
+    blob.file->report_unreadable();
+    return fail(actual.error());
+  }
+  if (*actual == digest) {
+    doubtful.prove(digest);
+    return true;
+  }
+  doubtful.refute(digest, blob.inode);
+  state_->drop(digest, "its file does not hash to it", blob.inode);
+  return false;
 }
 
 Result<std::optional<FoundManifest>> Cache::find_manifest(const Repository& repository,
@@ -120,8 +134,7 @@ Result<bool> Cache::contains(const Digest& digest) {
   ENTREPOT_TRY_ASSIGN(std::optional<BlobRow> row, reader.view().blob(digest));
   if (!row || row->state != BlobState::committed) return false;
   ENTREPOT_TRY_ASSIGN(std::optional<State::Opened> opened, state_->open_blob(digest, row->size));
-  if (!opened || !state_->doubtful.is_doubtful(digest, opened->written)) return opened.has_value();
-  return state_->prove(digest, opened->file, opened->inode);
+  return opened.has_value();
 }
 
 Result<bool> Cache::is_acknowledged(const Digest& digest) {

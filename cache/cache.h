@@ -43,6 +43,7 @@ struct FoundBlob {
   uint64_t size = 0;
   bool is_doubtful = false;  // not to be given before Cache::prove
   uint64_t inode = 0;
+  struct timespec written {};
 };
 
 /// A manifest of more than this is given as its file, not in memory.
@@ -155,8 +156,9 @@ class Cache {
   /// A complete, verified blob that `repository` holds by a link; nothing when one of both is missing, or
   /// when the file has gone or has another size than the index says (then the row is dropped too).
   Result<std::optional<FoundBlob>> find_blob(const Repository& repository, const Digest& digest);
-  /// Reads all of a doubtful blob; any other is right. A wrong one is dropped.
-  Result<bool> prove(const Digest& digest, const FoundBlob& blob);
+  /// Reads all of a blob that is doubtful still; any other is right. A wrong one is dropped, as is one that
+  /// cannot be read. `on_piece`: now and then.
+  Result<bool> prove(const Digest& digest, const FoundBlob& blob, const std::function<void()>& on_piece = {});
   Result<std::optional<FoundManifest>> find_manifest(const Repository& repository, const Digest& digest);
   Result<std::optional<FoundTag>> find_tag(const Repository& repository, const std::string& tag);
   /// The repository's tags after that one, in the order of their bytes, at most `most`.
@@ -166,7 +168,7 @@ class Cache {
   /// a link.
   Result<std::optional<Descriptor>> find_link(const Repository& repository, const Digest& digest);
   /// Whether the blob is committed, whoever holds it, and its file is there with the right size.
-  /// What is doubtful is hashed.
+  /// Not when it is known to be wrong; it may be doubtful.
   Result<bool> contains(const Digest& digest);
   /// The same, and that somebody could be given it: some repository holds it by a link. Only then is it
   /// acknowledged. (A blob that was placed when the process was killed is committed by the next, and its

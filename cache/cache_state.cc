@@ -116,8 +116,9 @@ Status Cache::State::start(Metrics& metrics) {
   room = std::make_unique<Room>(ledger, closing, root.get(), options.min_free);
   trouble = std::make_unique<Trouble>(clock, logger, metrics);
   inbox = std::make_shared<Inbox>(closing);
-  IndexWriter::Surroundings around{*index,    *log,     *blobs, *parts,   *uses,      *room, *ledger,
-                                   *overhead, *closing, *inbox, *trouble, is_purging, clock, logger};
+  IndexWriter::Surroundings around{*index,   *log,     *blobs,     *parts,   *uses,
+                                   *room,    *ledger,  *overhead,  *closing, *inbox,
+                                   *trouble, doubtful, is_purging, clock,    logger};
   writer = std::make_unique<IndexWriter>(around, options.offline, Caps{}, state, metrics);
   return {};
 }
@@ -156,16 +157,6 @@ void Cache::State::end() {
   if (!noted) logger.warn("the stop is taken for an unclean one: {}", noted.error().message);
 }
 
-Result<bool> Cache::State::prove(const Digest& digest, const SharedFd& file, uint64_t inode) {
-  ENTREPOT_TRY_ASSIGN(Digest actual, hash_file(file->get(), digest.algorithm()));
-  if (actual == digest) {
-    doubtful.prove(digest);
-    return true;
-  }
-  drop(digest, "its file does not hash to it", inode);
-  return false;
-}
-
 Result<std::optional<Cache::State::Opened>> Cache::State::open_blob(const Digest& digest, uint64_t size) {
   // Known as a user before the file is opened: whoever removes it afterwards finds us, and counts its bytes
   // on.
@@ -176,6 +167,7 @@ Result<std::optional<Cache::State::Opened>> Cache::State::open_blob(const Digest
     drop(digest, fmt::format("it has no file of {} bytes", size));
     return std::optional<Opened>();
   }
+  if (doubtful.is_refuted(digest, opened->inode)) return std::optional<Opened>();
   return Opened{
       FileUse::share(std::move(opened->file), std::move(use), dropper_of_unreadable(digest, opened->inode)),
       opened->inode, opened->written};

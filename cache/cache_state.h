@@ -55,8 +55,7 @@ struct Cache::State {
     struct timespec written {};
   };
   Status recall_doubts(const Recovered& recovered, std::optional<WallTime> this_run);
-  /// What is doubtful is hashed before it is given.
-  Result<bool> prove(const Digest& digest, const SharedFd& file, uint64_t inode);
+  /// Nothing: it is gone, or known to be wrong.
   Result<std::optional<Opened>> open_blob(const Digest& digest, uint64_t size);
 
   const Options options;

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
@@ -41,11 +42,22 @@ class DoubtfulBlobs {
     // The rows' times are in milliseconds.
     constexpr std::chrono::milliseconds kRounding{1};
     bool is_of_crash = unclean_ && time + kRounding >= unclean_->first && time <= unclean_->second;
-    if (!is_of_crash && !has_rebuilt()) return false;
+    if (!is_of_crash && !rebuilt_until_) return false;
     std::lock_guard lock(mutex_);
     bool is_of_rebuild =
-        rebuilt_from_ && time <= rebuilt_until_ + kRounding && digest.key() >= *rebuilt_from_;
+        rebuilt_from_ && time <= *rebuilt_until_ + kRounding && digest.key() >= *rebuilt_from_;
     return (is_of_crash || is_of_rebuild) && !proven_.contains(digest);
+  }
+  /// The file of this inode is wrong: it is as good as not there, while it waits to be dropped.
+  void refute(const Digest& digest, uint64_t inode) {
+    std::lock_guard lock(mutex_);
+    if (refuted_.size() >= kMostRefuted) refuted_.clear();
+    refuted_.insert_or_assign(digest, inode);
+  }
+  bool is_refuted(const Digest& digest, uint64_t inode) const {
+    std::lock_guard lock(mutex_);
+    auto known = refuted_.find(digest);
+    return known != refuted_.end() && known->second == inode;
   }
   void prove(const Digest& digest) {
     std::lock_guard lock(mutex_);
@@ -58,7 +70,7 @@ class DoubtfulBlobs {
     std::lock_guard lock(mutex_);
     return rebuilt_from_;
   }
-  WallTime rebuilt_until() const { return rebuilt_until_; }
+  WallTime rebuilt_until() const { return rebuilt_until_.value_or(WallTime{}); }
   /// All before `key` have been hashed, and what was wrong was dropped; "" = all there are.
   void prove_rebuilt(const std::string& key) {
     std::lock_guard lock(mutex_);
@@ -71,14 +83,14 @@ class DoubtfulBlobs {
 
  private:
   static constexpr size_t kMostProven = 1'000'000;
-
-  bool has_rebuilt() const { return rebuilt_until_ != WallTime{}; }
+  static constexpr size_t kMostRefuted = 10'000;
 
   std::optional<std::pair<WallTime, WallTime>> unclean_;
-  WallTime rebuilt_until_{};
+  std::optional<WallTime> rebuilt_until_;
   mutable std::mutex mutex_;
   std::optional<std::string> rebuilt_from_;
   std::unordered_set<Digest, DigestHash> proven_;
+  std::unordered_map<Digest, uint64_t, DigestHash> refuted_;
 };
 
 }  // namespace entrepot::cache

@@ -92,7 +92,7 @@ Result<std::string> read_file(int fd, uint64_t limit) {
   return bytes;
 }
 
-Result<Digest> hash_file(int fd, DigestAlgorithm algorithm) {
+Result<Digest> hash_file(int fd, DigestAlgorithm algorithm, const std::function<void()>& on_piece) {
   constexpr size_t kReadAtOnce = 256u << 10;
   Hasher hasher(algorithm);
   std::string buffer(kReadAtOnce, '\0');
@@ -101,6 +101,7 @@ Result<Digest> hash_file(int fd, DigestAlgorithm algorithm) {
     if (count == 0) return hasher.finish();
     hasher.update(std::string_view(buffer).substr(0, count));
     at += count;
+    if (on_piece) on_piece();
   }
 }
 

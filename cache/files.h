@@ -34,7 +34,7 @@ Status truncate(int fd, uint64_t size);
 /// What the file holds from its start, at most `limit` bytes.
 Result<std::string> read_file(int fd, uint64_t limit);
 /// The digest of all that the file holds.
-Result<Digest> hash_file(int fd, DigestAlgorithm algorithm);
+Result<Digest> hash_file(int fd, DigestAlgorithm algorithm, const std::function<void()>& on_piece = {});
 
 /// A failed sync is never retried: the kernel has dropped the dirty pages, a second call would lie.
 Status sync_data(int fd, const std::string& what);

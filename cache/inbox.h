@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -12,7 +11,6 @@
 #include "base/mailbox.h"
 #include "cache/cache.h"
 #include "cache/file_use.h"
-#include "cache/rows.h"
 
 namespace entrepot::cache {
 
@@ -61,9 +59,10 @@ struct StrayMessage {
   uint64_t inode = 0;
 };
 
-/// What is left of what a rebuild has found and nobody has hashed: for the next start to know.
+/// Of what a rebuild has found, all before `key` have been hashed, and what was wrong was told in messages
+/// before this one; "" = all there are.
 struct ProvenMessage {
-  std::optional<RebuiltRow> left;
+  std::string key = {};
 };
 
 struct ListenerMessage {

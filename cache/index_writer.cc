@@ -133,6 +133,10 @@ void IndexWriter::take(StrayMessage&& message) {
   if (!removed) around_.logger.warn("cannot remove {}: {}", message.digest.text(), removed.error().message);
 }
 
+void IndexWriter::take(ProvenMessage&& message) {
+  if (!has_lost_drops_) proven_ = std::move(message);
+}
+
 void IndexWriter::take(LimitsMessage&&) { can_evict_ = true; }
 void IndexWriter::take(StopMessage&&) { is_stopping_ = true; }
 

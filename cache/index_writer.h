@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "cache/doubtful_blobs.h"
 #include "cache/evictor.h"
 #include "cache/inbox.h"
 #include "cache/index_update.h"
@@ -42,6 +43,7 @@ class IndexWriter {
     ClosingBox& closing;
     Inbox& inbox;
     Trouble& trouble;
+    DoubtfulBlobs& doubtful;
     const std::atomic<bool>& is_purging;
     const Clock& clock;
     Logger& logger;
@@ -83,7 +85,7 @@ class IndexWriter {
   void take(ListenerMessage&& message);
   void take(AdoptMessage&& message);
   void take(StrayMessage&& message);
-  void take(ProvenMessage&& message) { proven_ = std::move(message); }
+  void take(ProvenMessage&& message);
   void take(LimitsMessage&& message);
   void take(StopMessage&& message);
 
@@ -148,7 +150,8 @@ class IndexWriter {
   std::optional<MonotonicTime> complained_at_;
   std::optional<MonotonicTime> marked_time_at_;
   std::optional<MonotonicTime> unreadable_since_;
-  int unreadable_ = 0;  // files since then
+  int unreadable_ = 0;           // files since then
+  bool has_lost_drops_ = false;  // a transaction with them has failed: nothing is proven in this run any more
   std::thread thread_;
 };
 

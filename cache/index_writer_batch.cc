@@ -47,6 +47,7 @@ bool IndexWriter::transact(Batch& batch) {
     return true;
   }
   around_.ledger.release(batch.charged);
+  if (!batch.drops.empty()) has_lost_drops_ = true;
   note_failure(done.error());
   // Serve on, store nothing. Evicting blobs is tried again: what was doomed in this transaction is not.
   removals_.insert(removals_.end(), batch.removed.begin(), batch.removed.end());
@@ -107,7 +108,12 @@ Status IndexWriter::fill_transaction(IndexUpdate& update, Batch& batch) {
     if (drop.gone) batch.dropped.push_back(std::move(drop.gone));
   }
   ENTREPOT_TRY(take_in(update, batch));
-  if (batch.proven) ENTREPOT_TRY(update.set_rebuilt(batch.proven->left));
+  if (batch.proven) {
+    const std::string& key = batch.proven->key;
+    std::optional<RebuiltRow> left;
+    if (!key.empty()) left = RebuiltRow{to_milliseconds(around_.doubtful.rebuilt_until()), key};
+    ENTREPOT_TRY(update.set_rebuilt(left));
+  }
   if (batch.evict_bytes > 0) {
     ENTREPOT_TRY_ASSIGN(Evictor::Choice choice, evictor_.choose(update, batch.evict_bytes));
     can_evict_ = choice.has_progress;
@@ -250,6 +256,7 @@ void IndexWriter::finish(Batch& batch) {
   }
   for (const Digest& digest : evictor_.take_away(batch.doomed)) removals_.push_back(digest);
   for (auto& gone : batch.dropped) gone();
+  if (batch.proven) around_.doubtful.prove_rebuilt(batch.proven->key);
 }
 
 void IndexWriter::adopt(const Adopted& adopted) {

@@ -55,7 +55,7 @@ class Part {
   virtual uint64_t size() const = 0;
   /// The hash of these, for whoever goes on without the part.
   virtual PartHash hash() const = 0;
-  /// BLOCKING. Whether all that was appended hashes to the digest: digest_mismatch if not. Called once, after
+  /// Whether all that was appended hashes to the digest: digest_mismatch if not. Called once, after
   /// the last append.
   virtual Status verify() = 0;
   /// BLOCKING, after verify: fdatasync, link to the final name, fsync of the directory. A taken name is

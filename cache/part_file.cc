@@ -163,15 +163,16 @@ Status PartFile::verify() {
   CHECK(state_ == State::writing);
   Digest found = hasher_.copy().finish();  // who goes on without us may still want it
   state_ = State::verified;
-  // An earlier, wrong fetch may have gone further; nobody was shown those bytes. And some file systems
-  // allocate ahead, which counts until a truncate ends it (XFS).
-  if (found == digest_ && size_ >= kept_.end()) return truncate(file_->get(), size_);
+  if (found == digest_ && size_ >= kept_.end()) return {};
   return fail(Errc::digest_mismatch, "asked for " + digest_.text() + ", got bytes of " + found.text());
 }
 
 Status PartFile::place() {
   CHECK(state_ == State::verified);
-  Status placed = sync_data(file_->get(), digest_.text());
+  // An earlier, wrong fetch may have gone further; nobody was shown those bytes. And some file systems
+  // allocate ahead, which counts until a truncate ends it (XFS).
+  Status placed = truncate(file_->get(), size_);
+  if (placed) placed = sync_data(file_->get(), digest_.text());
   if (placed) {
     around_.parts.set_placed(digest_, generation_);
     placed = around_.blobs.place(around_.parts.fd(), PartsDirectory::name_of_part(digest_), digest_);

@@ -33,6 +33,9 @@ Result<PartsDirectory::Created> PartsDirectory::create(const Digest& digest) {
   if (known != entries_.end()) {
     if (known->second.state == PartState::placed)
       return fail(Errc::overloaded, digest.text() + " has just been fetched and is being committed");
+    // By somebody who has given up waiting for the disk, and whose last job has not run yet.
+    if (known->second.state == PartState::open)
+      return fail(Errc::io_error, digest.text() + " is still being written by an earlier fetch");
     if (known->second.use) known->second.use->set_removed();
     entries_.erase(known);
   }

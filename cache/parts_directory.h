@@ -41,7 +41,7 @@ class PartsDirectory {
     uint64_t generation = 0;
   };
   /// A new, empty file. Refused with `overloaded` while an earlier part of the digest is placed and its
-  /// commit not settled: its name is what recovery would find it by.
+  /// commit not settled: its name is what recovery would find it by; and with `io_error` while one is open.
   Result<Created> create(const Digest& digest);
   struct Taken {
     Created file;

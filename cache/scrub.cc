@@ -6,8 +6,6 @@
 #include <chrono>
 #include <utility>
 
-#include "cache/refs_log.h"
-
 namespace entrepot::cache {
 namespace {
 
@@ -59,7 +57,8 @@ bool Scrub::pass(bool is_first) {
   told_.clear();
   may_go_on_at_ = around_.clock.monotonic();
   has_gap_ = false;
-  std::optional<std::string> rebuilt_from = around_.doubtful.rebuilt_from();
+  std::optional<std::string> rebuilt_from;
+  if (is_first) rebuilt_from = around_.doubtful.rebuilt_from();
   if (is_first && !rebuilt_from) {
     Result<std::vector<BlobCheck::Found>> blobs = check_.youngest(kYoungest);
     if (blobs && !check_all(*blobs)) return false;
@@ -79,16 +78,11 @@ bool Scrub::pass(bool is_first) {
 // What could not be read has proved nothing, and neither has what comes after it.
 void Scrub::note_proven(const std::string& key) {
   if (has_gap_) return;
-  around_.doubtful.prove_rebuilt(key);
   MonotonicTime now = around_.clock.monotonic();
   if (!key.empty() && noted_proven_at_ && now - *noted_proven_at_ < kNoteProvenEvery) return;
   noted_proven_at_ = now;
-  ProvenMessage message;
-  if (key.empty())
-    around_.logger.info("everything that the rebuild of the index has found has been hashed");
-  else
-    message.left = RebuiltRow{to_milliseconds(around_.doubtful.rebuilt_until()), key};
-  around_.inbox.post(std::move(message));
+  if (key.empty()) around_.logger.info("everything that the rebuild of the index has found has been hashed");
+  around_.inbox.post(ProvenMessage{key});
 }
 
 bool Scrub::check_all(const std::vector<BlobCheck::Found>& blobs) {

@@ -28,10 +28,7 @@ Result<VerifyReport> Verify::run(bool repairs, const OnVerifyProgress& on_progre
   }
   ENTREPOT_TRY(check_rows(on_progress, damaged));
   bool has_proven_all = report_.unreadable == 0 && (repairs || report_.damaged == 0);
-  if (has_proven_all && around_.doubtful.rebuilt_from()) {
-    around_.doubtful.prove_rebuilt({});
-    ENTREPOT_TRY(post(ProvenMessage{}));
-  }
+  if (has_proven_all && around_.doubtful.rebuilt_from()) ENTREPOT_TRY(post(ProvenMessage{}));
   ENTREPOT_TRY(check_files(on_progress));
   ENTREPOT_TRY(flush());
   return std::move(report_);

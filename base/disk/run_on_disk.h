@@ -1,15 +1,13 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
 
-#include "base/clock.h"
+#include "base/disk/disk_patience.h"
 #include "base/disk/disk_pool.h"
 #include "base/loop/event_loop.h"
-#include "base/loop/timer.h"
 #include "base/loop/wait.h"
 #include "base/result.h"
 #include "base/task/completion.h"
@@ -31,23 +29,17 @@ Task<T> run_on_disk(DiskPool& pool, EventLoop& loop, const char* name, Work work
   co_return co_await done;
 }
 
-/// How long whoever can do without the disk waits for it; nothing: as long as it takes.
-using DiskPatience = std::optional<Duration>;
-
-/// The same for those who can do without the disk, when it hangs: an io_error after `patience`, or at once
-/// when the pool is stuck. T is a Result. `work` runs on all the same; what it gives is destroyed in the
-/// pool.
+/// The same for those who can do without the disk, when it hangs: an io_error when `patience` has run out, or
+/// at once when the pool is stuck. T is a Result. `work` runs on all the same; what it gives is destroyed in
+/// the pool. One that takes long tells its `progress`.
 template <class Work, class T = std::invoke_result_t<Work>>
 Task<T> run_on_disk_within(DiskPatience patience, DiskPool& pool, EventLoop& loop, const char* name,
-                           Work work) {
+                           Work work,
+                           std::shared_ptr<JobProgress> progress = std::make_shared<JobProgress>()) {
   if (patience && pool.is_stuck()) co_return fail(Errc::io_error, "the disk hangs");
   auto wait = std::make_shared<Wait<T>>();
-  Timer timer(loop, name);
-  if (patience)
-    timer.start(*patience, [wait, name] {
-      wait->end(fail(Errc::io_error, std::string("the disk has not answered in time: ") + name));
-    });
-  pool.submit(name, [work = std::move(work), &pool, &loop, name, wait]() mutable {
+  pool.submit(name, [work = std::move(work), &pool, &loop, name, wait, progress]() mutable {
+    progress->begin();
     T value = work();
     loop.post([wait = std::move(wait), value = std::move(value), &pool, name]() mutable {
       if (wait->is_over())
@@ -55,6 +47,9 @@ Task<T> run_on_disk_within(DiskPatience patience, DiskPool& pool, EventLoop& loo
       else
         wait->end(std::move(value));
     });
+  });
+  PatienceTimer timer(loop, pool, name, patience, progress, [wait, name] {
+    wait->end(fail(Errc::io_error, std::string("the disk has not answered in time: ") + name));
   });
   co_return co_await wait->done;
 }

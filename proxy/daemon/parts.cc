@@ -14,7 +14,9 @@ constexpr unsigned kMaxLoops = 16;
 constexpr size_t kFillThreads = 4;
 constexpr size_t kSyncThreads = 16;  // which do nothing but wait
 constexpr size_t kLookUpThreads = 4;
+constexpr size_t kProofThreads = 4;
 constexpr size_t kComputeThreads = 2;
+constexpr size_t kFileThreads = 2;
 constexpr size_t kWarmingThreads = 4;
 constexpr Duration kDiskPatience{2000};
 constexpr mode_t kControlMode = 0600;
@@ -67,7 +69,9 @@ Parts::~Parts() {
   disk_.reset();
   syncs_.reset();
   look_ups_.reset();
+  proofs_.reset();
   compute_.reset();
+  files_.reset();
   warming_.reset();
   managing_.reset();
   verbs_.reset();  // and what it verifies
@@ -84,6 +88,8 @@ Result<std::unique_ptr<Parts>> Parts::make(const config::Config& config, Logger&
   parts->disk_ = std::make_unique<ThreadedDiskPool>(kFillThreads, logger, parts->metrics_);
   parts->syncs_ = std::make_unique<ThreadedDiskPool>(kSyncThreads, logger, parts->metrics_);
   parts->look_ups_ = std::make_unique<ThreadedDiskPool>(kLookUpThreads, logger, parts->metrics_);
+  parts->proofs_ = std::make_unique<ThreadedDiskPool>(kProofThreads, logger, parts->metrics_);
+  parts->files_ = std::make_unique<ThreadedDiskPool>(kFileThreads, logger, parts->metrics_);
   parts->compute_ = std::make_unique<ThreadedDiskPool>(kComputeThreads, logger, parts->metrics_);
   parts->warming_ = std::make_unique<ThreadedDiskPool>(kWarmingThreads, logger, parts->metrics_);
   parts->managing_ = std::make_unique<ThreadedDiskPool>(1, logger, parts->metrics_);
@@ -121,7 +127,7 @@ Status Parts::make_upstreams() {
     return {};
   }
   ENTREPOT_TRY_ASSIGN(upstreams_,
-                      upstream::Shared::make(config_.upstreams, *compute_, clock_, logger_, metrics_));
+                      upstream::Shared::make(config_.upstreams, *files_, clock_, logger_, metrics_));
   for (size_t i = 0; i < loops_->size(); ++i)
     clients_.push_back(upstream::Client::make(*upstreams_, *loops_, loops_->at(i)));
   std::vector<upstream::Client*> siblings = pointers(clients_);
@@ -131,7 +137,7 @@ Status Parts::make_upstreams() {
 
 void Parts::make_pull_path() {
   for (size_t i = 0; i < loops_->size(); ++i) {
-    pull::Context context{*loops_,   loops_->at(i), *disk_,       *syncs_, *look_ups_,
+    pull::Context context{*loops_,   loops_->at(i), *disk_,       *syncs_, *look_ups_, *proofs_,
                           *compute_, *cache_,       *clients_[i], logger_, metrics_};
     // Offline there is nothing else to turn to.
     if (!config_.cache.offline) context.disk_patience = kDiskPatience;
@@ -216,7 +222,7 @@ Status Parts::add_data_listeners() {
     if (options.tls->not_after() < clock_.wall())
       logger_.warn("the certificate {} has expired", tls.certificate);
     certificate_watch_ = std::make_unique<CertificateWatch>(
-        loops_->at(0), *compute_, metrics_, options.tls, CertificateWatch::Files{tls.certificate, tls.key});
+        loops_->at(0), *files_, metrics_, options.tls, CertificateWatch::Files{tls.certificate, tls.key});
   }
   std::vector<InheritedSocket> inherited = inherited_sockets();
   for (InheritedSocket& socket : inherited) {

@@ -69,7 +69,9 @@ class Parts {
   std::unique_ptr<ThreadedDiskPool> disk_;       // fills
   std::unique_ptr<ThreadedDiskPool> syncs_;      // the ends of fills
   std::unique_ptr<ThreadedDiskPool> look_ups_;   // hits: never behind a fill
-  std::unique_ptr<ThreadedDiskPool> compute_;    // what needs nothing of the cache's disk
+  std::unique_ptr<ThreadedDiskPool> proofs_;     // of blobs that must be read before they are given
+  std::unique_ptr<ThreadedDiskPool> compute_;    // what needs no disk
+  std::unique_ptr<ThreadedDiskPool> files_;      // of the configuration: passwords, certificates
   std::unique_ptr<ThreadedDiskPool> warming_;    // cold pages of what is being sent: never before a look-up
   std::unique_ptr<ThreadedDiskPool> managing_;   // verbs, one after the other
   std::unique_ptr<upstream::Shared> upstreams_;  // nullptr: offline

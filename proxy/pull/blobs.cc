@@ -23,17 +23,24 @@ Task<Result<Blobs::LookUp>> Blobs::look_up(cache::Repository repository, Digest 
   };
   Result<LookUp> found = co_await run_on_disk_within(context_.disk_patience, context_.look_ups, context_.loop,
                                                      "find blob", std::move(look));
-  if (found && found->blob && found->blob->is_doubtful) co_await prove(*found, digest);
+  if (found && found->blob && found->blob->is_doubtful) {
+    cache::FoundBlob blob = *found->blob;
+    Result<bool> is_right = co_await prove(blob, digest);
+    if (!is_right) found = fail(is_right.error());
+    if (is_right && !*is_right) found->blob.reset();
+  }
   if (!found) context_.cache.note_failure("looking up " + digest.text(), found.error());
   co_return std::move(found);
 }
 
 // As long as reading all of it takes: not where others are looked up.
-Task<void> Blobs::prove(LookUp& found, Digest digest) {
-  auto prove = [&cache = context_.cache, digest, blob = *found.blob] { return cache.prove(digest, blob); };
-  Result<bool> is_right = co_await run_on_disk(context_.syncs, context_.loop, "prove blob", std::move(prove));
-  if (!is_right) context_.cache.note_failure("hashing " + digest.text(), is_right.error());
-  if (!is_right || !*is_right) found.blob.reset();
+Task<Result<bool>> Blobs::prove(cache::FoundBlob blob, Digest digest) {
+  auto progress = std::make_shared<JobProgress>();
+  auto prove = [&cache = context_.cache, digest, blob = std::move(blob), progress] {
+    return cache.prove(digest, blob, [&progress = *progress] { progress.step(); });
+  };
+  co_return co_await run_on_disk_within(context_.disk_patience, context_.proofs, context_.loop, "prove blob",
+                                        std::move(prove), progress);
 }
 
 Task<Result<OpenBlob>> Blobs::open(cache::Repository repository, Digest digest) {

@@ -45,7 +45,7 @@ class Blobs {
   };
   /// An error: the index cannot tell, or the disk does not answer.
   Task<Result<LookUp>> look_up(cache::Repository repository, Digest digest);
-  Task<void> prove(LookUp& found, Digest digest);
+  Task<Result<bool>> prove(cache::FoundBlob blob, Digest digest);
   Task<Result<OpenBlob>> join(Source source);
   /// What is not here is nowhere, when nobody may be asked for it.
   Status may_be_fetched(const cache::Repository& repository, const Digest& digest) const;

@@ -32,6 +32,7 @@ struct Context {
   DiskPool& disk;      // for fills: may be busy for as long as a disk is slow
   DiskPool& syncs;     // for what waits until bytes are on stable storage: no other fill waits behind it
   DiskPool& look_ups;  // for what a waiting client needs: index, open, small reads
+  DiskPool& proofs;    // for reading all of a blob before it is given
   DiskPool& compute;   // hashing and parsing: never behind a disk
   cache::Cache& cache;
   upstream::Client& upstreams;

@@ -297,12 +297,16 @@ Task<void> Fill::store() {
 Task<void> Fill::put_away(Error error) {
   co_await writer_->settle();
   if (is_store_failure(error) && head_) {
-    // The followers go on past the cache, from here: more than this block is to come, so it may be shown. Not
-    // when they have bytes behind it that were about to be compared.
+    // The followers go on past the cache, from here: when more is to come, what is here may be shown. Not
+    // when they have bytes behind it that were about to be compared. When it is all there is, it must be
+    // right.
     cache::PartHash end = co_await writer_->hash();
-    if (end.size >= extents_.prefix()) {
+    bool is_more_to_come = size_ ? end.size < *size_ : writer_->received().prefix() > end.size;
+    if (end.size >= extents_.prefix() && is_more_to_come) {
       publish({0, end.size}, false);
       remainder_.emplace(end.size, std::move(end.hash));
+    } else if (end.size >= extents_.prefix() && end.hash.finish() == digest_) {
+      publish({0, end.size}, true);
     }
   }
   // There was no room for the rest in time. Nobody reads what an earlier run left yet, so it may wait for

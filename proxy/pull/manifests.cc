@@ -185,7 +185,12 @@ Task<void> Manifests::run(Key key, cache::Repository repository, Digest digest,
   if (is_large && context_.disk_patience)
     patience.start(*context_.disk_patience, [this, key, manifest] { give(key, manifest); });
   // What fails now only means that it is fetched again next time.
-  Status stored = co_await store(repository, manifest);
+  bool may_be_stored = !is_disk_silent && !context_.syncs.is_stuck();
+  Status stored = fail(Errc::io_error, "the disk hangs");
+  if (may_be_stored) {
+    Status done = co_await store(repository, manifest);
+    stored = std::move(done);
+  }
   if (!stored) {
     context_.cache.note_failure("storing manifest " + key, stored.error());
   }
@@ -200,6 +205,7 @@ Task<void> Manifests::run(Key key, cache::Repository repository, Digest digest,
 
 void Manifests::give(const Key& key, std::shared_ptr<const Manifest> manifest) {
   fetches_.at(key).manifest = manifest;
+  fetches_.at(key).room = {};
   tell(key, PulledManifest{std::move(manifest), Outcome::miss});
 }
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/disk/disk_patience.h"
 #include "base/disk/run_on_disk.h"
-#include "base/loop/timer.h"
 
 namespace entrepot::pull {
 namespace {
@@ -48,7 +48,7 @@ template <class Work>
 void PartWriter::submit(const char* name, Kind kind, cache::Extent extent, Work work) {
   if (kind != Kind::absorb) under_way_ += extent.size();
   strand_.submit(name, [self = shared_from_this(), kind, extent, work = std::move(work)]() mutable {
-    Status done = self->state_->run_in_order(work);
+    Status done = self->state_->run_in_order(work, *self->progress_);
     EventLoop& loop = self->context_.loop;
     // `work` goes back too: buffers freed where they were allocated take no lock that a loop could wait for.
     loop.post(
@@ -90,8 +90,8 @@ Status PartWriter::give_up() {
 Task<bool> PartWriter::some_done() {
   auto some = std::make_shared<Wait<bool>>();
   waiters_.push_back(some);
-  Timer timer(context_.loop, "write");
-  if (patience()) timer.start(*patience(), [some] { some->end(false); });
+  PatienceTimer timer(context_.loop, context_.disk, "write", patience(), progress_,
+                      [some] { some->end(false); });
   bool is_done = co_await some->done;
   if (!is_done) give_up();
   co_return is_done;
@@ -129,21 +129,16 @@ Task<Status> PartWriter::settle() {
 template <class Work>
 Task<Status> PartWriter::run(const char* name, Work work) {
   auto wait = std::make_shared<Wait<std::optional<Status>>>();
-  strand_.submit(name, [state = state_, work = std::move(work), wait, &loop = context_.loop]() mutable {
-    Status status = state->run(work);
+  strand_.submit(name, [state = state_, work = std::move(work), wait, progress = progress_,
+                        &loop = context_.loop]() mutable {
+    Status status = state->run(work, *progress);
     loop.post(
         [wait = std::move(wait), status = std::move(status)]() mutable { wait->end(std::move(status)); });
   });
-  Timer timer(context_.loop, name);
-  if (patience()) timer.start(*patience(), [wait] { wait->end(std::nullopt); });
+  PatienceTimer timer(context_.loop, context_.disk, name, patience(), progress_,
+                      [wait] { wait->end(std::nullopt); });
   std::optional<Status> status = co_await wait->done;
   co_return status ? std::move(*status) : give_up();
-}
-
-template <class Work>
-Task<Status> PartWriter::run_apart(const char* name, DiskPatience patience, Work work) {
-  auto job = [state = state_, work = std::move(work)]() mutable { return state->run(work); };
-  co_return co_await run_on_disk_within(patience, context_.syncs, context_.loop, name, std::move(job));
 }
 
 Task<Status> PartWriter::reserve(uint64_t size) {
@@ -163,19 +158,21 @@ Task<Status> PartWriter::rewind(const cache::Extents& kept) {
 
 Task<Status> PartWriter::verify() {
   auto verify = [](cache::Part& part) { return part.verify(); };
-  Status verified = co_await run_apart("verify", patience(), std::move(verify));
-  bool has_no_disk = !verified && verified.error().code == Errc::io_error;
-  co_return has_no_disk ? give_up() : verified;
+  co_return co_await run("verify", std::move(verify));
 }
 
+// In the pool for syncs, and for as long as it takes: nobody waits for it.
 Task<Status> PartWriter::place() {
-  auto place = [](cache::Part& part) {
-    Status status = part.place();
-    if (!status) part.discard();
-    return status;
+  auto place = [state = state_] {
+    auto work = [](cache::Part& part) {
+      Status status = part.place();
+      if (!status) part.discard();
+      return status;
+    };
+    JobProgress unwatched;
+    return state->run(work, unwatched);
   };
-  // Nobody waits for it: as long as it takes.
-  co_return co_await run_apart("place", std::nullopt, std::move(place));
+  co_return co_await run_on_disk(context_.syncs, context_.loop, "place", std::move(place));
 }
 
 Task<Status> PartWriter::let_go(bool is_kept) {

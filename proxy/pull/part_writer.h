@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/disk/disk_patience.h"
 #include "base/disk/disk_strand.h"
 #include "base/hasher.h"
 #include "base/loop/wait.h"
@@ -60,32 +61,30 @@ class PartWriter : public std::enable_shared_from_this<PartWriter> {
   uint64_t hashed() const { return hashed_; }
 
  private:
-  // The part belongs to the jobs of the strand, which run one after the other; and to the one that runs apart
-  // from it. They meet when we have given up: what comes to it after the discard finds it gone.
+  // The part belongs to the jobs of the strand, which run one after the other; and to the one that places it,
+  // apart from them. What comes to it after it was discarded finds it gone.
   class Shared {
    public:
     std::unique_ptr<cache::Part> part;
 
     /// A job's thread. Not after an earlier failure.
     template <class Work>
-    Status run_in_order(Work& work) {
+    Status run_in_order(Work& work, JobProgress& progress) {
       std::lock_guard lock(mutex_);
-      if (status_) status_ = is_discarded_ ? gone() : work(*part);
-      std::lock_guard lock_hash(hash_mutex_);
-      if (status_) hash_.emplace(part->hash());
+      if (status_) status_ = run_locked(work, progress);
       return status_;
     }
     template <class Work>
-    Status run(Work& work) {
+    Status run(Work& work, JobProgress& progress) {
       std::lock_guard lock(mutex_);
-      return is_discarded_ ? gone() : work(*part);
+      return run_locked(work, progress);
     }
     void discard() {
       std::lock_guard lock(mutex_);
       is_discarded_ = true;
       part->discard();
     }
-    /// Any thread: of what the last job in order has left, also while the disk does not let go of the part.
+    /// Any thread: as the last job has left it, also while the disk does not let go of the part.
     cache::PartHash last_hash(DigestAlgorithm algorithm) {
       std::lock_guard lock(hash_mutex_);
       if (!hash_) return {0, Hasher(algorithm)};
@@ -93,7 +92,16 @@ class PartWriter : public std::enable_shared_from_this<PartWriter> {
     }
 
    private:
-    static Status gone() { return fail(Errc::io_error, "the part was given up"); }
+    template <class Work>
+    Status run_locked(Work& work, JobProgress& progress) {
+      if (is_discarded_) return fail(Errc::io_error, "the part was given up");
+      progress.begin();
+      Status done = work(*part);
+      progress.end();
+      std::lock_guard lock(hash_mutex_);
+      hash_.emplace(part->hash());
+      return done;
+    }
 
     std::mutex mutex_;
     Status status_;  // the first failure: nothing is written after it
@@ -107,9 +115,6 @@ class PartWriter : public std::enable_shared_from_this<PartWriter> {
   void submit(const char* name, Kind kind, cache::Extent extent, Work work);
   template <class Work>
   Task<Status> run(const char* name, Work work);
-  /// The same in the pool for syncs. REQUIRES: nothing is on the strand.
-  template <class Work>
-  Task<Status> run_apart(const char* name, DiskPatience patience, Work work);
   void absorb_what_follows();
   /// What has been received behind the hash, without a hole.
   uint64_t to_be_absorbed() const { return received_.readable_at(ordered_).size(); }
@@ -125,6 +130,7 @@ class PartWriter : public std::enable_shared_from_this<PartWriter> {
   std::move_only_function<void(cache::Extent)> on_written_;
   DiskStrand strand_;
   std::shared_ptr<Shared> state_ = std::make_shared<Shared>();
+  std::shared_ptr<JobProgress> progress_ = std::make_shared<JobProgress>();  // of the strand
   uint64_t found_ = 0;
   bool is_absorbing_found_ = false;
   int absorbs_under_way_ = 0;  // at most one

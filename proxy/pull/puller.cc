@@ -44,8 +44,8 @@ Task<Result<ObjectState>> Puller::state_of(Digest digest) {
 
 Task<Result<ObjectState>> Puller::state_at_home(Digest digest) {
   auto look = [&cache = context_.cache, digest] { return cache.is_acknowledged(digest); };
-  Result<bool> is_committed = co_await run_on_disk_within(context_.disk_patience, context_.look_ups,
-                                                          context_.loop, "is acknowledged", std::move(look));
+  Result<bool> is_committed =
+      co_await run_on_disk(context_.look_ups, context_.loop, "is acknowledged", std::move(look));
   if (!is_committed) co_return fail(is_committed.error());
   if (*is_committed) co_return ObjectState::committed;
   bool is_filling = fills_.is_filling(digest) || manifests_.is_fetching(digest);

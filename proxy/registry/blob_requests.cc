@@ -148,6 +148,10 @@ Task<void> BlobRequests::follow(std::shared_ptr<http::Exchange> exchange, pull::
     } else {
       ClientWatch watch(*exchange, [&reader] { reader.client_left(); });
       Result<uint64_t> verified = co_await reader.wait_verified();
+      if (!verified && pull::Fill::is_store_failure(verified.error())) {
+        co_await go_past_cache(exchange, target, digest);
+        co_return;
+      }
       if (!verified) {
         send_error(*exchange, verified.error());
         co_return;

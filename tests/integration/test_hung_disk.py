@@ -1,10 +1,11 @@
 """F13: a disk that does not answer at all. Requests go past it, each within seconds, and nothing is lost when it is back."""
 
+import json
 import threading
 
 from harness import case, quirks, wait
 from harness.crowd import Crowd
-from harness.disk_case import MIB, DiskCase
+from harness.disk_case import INDEX, MIB, DiskCase
 
 EVERYTHING = "open,read,create,write,fsync,fdatasync,ftruncate,link,rename,unlink,mkdir"
 
@@ -82,6 +83,58 @@ class HungDiskTest(DiskCase):
         self.expect_still_hung()
         self.faults.clear()
         self.expect_recovery(blob)
+
+    def test_f13_a_wrong_byte_stays_one(self):
+        """One that a stream was given before the disk hung, by an upstream that is right when it is asked again: what comes then does not
+        make it a whole blob."""
+        self.start_with_what_is_here()
+        blob = self.blob(16 * MIB, "wrong")
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        self.upstream.on("GET", blob.digest, quirks.flip(MIB), quirks.stall(8 * MIB, gate), times=1)
+        crowd = Crowd([lambda on_bytes: self.get(blob, on_bytes=on_bytes)] * 3)
+        crowd.wait_for(4 * MIB)
+        self.hang()
+        gate.set()
+        for reply in crowd.wait_ended():
+            self.assertFalse(reply.complete)
+        self.assertGreater(self.fetches(blob), 1, "the control: it went on past the disk")
+        self.expect_still_hung()
+        self.faults.clear()
+        self.expect_recovery(blob)
+
+    def test_f13_what_was_written_before_a_crash_goes_past_it_too(self):
+        """Its reading hangs, which must be waited for before it is given; and only so long."""
+        self.start()
+        here = self.blob(4 * MIB, "here")
+        self.store_blobs(here)
+        self.entrepot.restart("kill")
+        self.upstream.forget()
+        self.hold("read")
+        for _ in range(2):
+            reply = self.get(here)
+            self.expect_right(reply, here)
+            self.assert_miss(reply)
+        self.expect_still_hung()
+        self.faults.clear()
+        self.expect_recovery(here)
+
+    def test_f13_manifests_are_not_piled_up(self):
+        """Large ones among them, which are given from their files when the disk lets them be written."""
+        self.start_with_what_is_here()
+        self.hang()
+        annotation = "x" * 100_000
+        large = [self.content.add(json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [],
+                                              "annotations": {"name": f"{self.id()} {number} {annotation}"}}).encode(), INDEX)
+                 for number in range(40)]
+        for some in (large[:30], large[30:]):
+            crowd = Crowd([lambda on_bytes, m=manifest: self.get(m, on_bytes=on_bytes) for manifest in some])
+            for reply, manifest in zip(crowd.wait_ended(), some):
+                self.expect_right(reply, manifest)
+        self.expect_still_hung()
+        self.assertLess(self.entrepot.metric("entrepot_disk_jobs_waiting"), 100)
+        self.faults.clear()
+        self.expect_recovery(large[-1])
 
     def test_f13_a_sync_that_never_ends_keeps_nobody_waiting(self):
         self.start_with_what_is_here()

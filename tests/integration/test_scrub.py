@@ -166,9 +166,9 @@ class LostIndexTest(ScrubCase):
 
     @case.short
     def test_it_is_made_anew_while_clients_are_served(self):
-        """The background hashes a few KiB a second: it won't have come to anything."""
+        """With no scrub: nothing is hashed but what somebody asks for."""
         first, second, *sound = self.hut.blobs
-        proxy = self.lose_index("4KiB/s", first.digest, second.digest)
+        proxy = self.lose_index("0B/s", first.digest, second.digest)
         for blob in sound:
             self.assert_hit(self.get(proxy, blob))
         self.assert_miss(self.get(proxy, first))
@@ -176,12 +176,11 @@ class LostIndexTest(ScrubCase):
             proxy.wait_committed([first.digest])
             proxy.restart(how)
         self.assert_miss(self.get(proxy, second))
-        self.assertEqual(proxy.metric("entrepot_scrub_passes_total"), 0)
         self.assertEqual([seen.path.rsplit("/", 1)[1] for seen in self.upstream.seen("GET")], [first.digest, second.digest])
 
     def test_offline(self):
         damaged, *sound = self.hut.blobs
-        proxy = self.lose_index("4KiB/s", damaged.digest, cache__offline=True)
+        proxy = self.lose_index("0B/s", damaged.digest, cache__offline=True)
         for blob in sound:
             self.assert_hit(self.get(proxy, blob))
         by_tag = proxy.client().get(f"/v2/library/hut/manifests/{self.hut.tag}")

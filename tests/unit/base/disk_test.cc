@@ -43,6 +43,71 @@ TEST_F(Disk, AStrandKeepsItsOrderWhileOthersRunBeside) {
   }
 }
 
+// Tells which thread destroys it.
+struct Late {
+  explicit Late(std::promise<std::thread::id>& to) : told(&to) {}
+  Late(Late&& other) noexcept : told(std::exchange(other.told, nullptr)) {}
+  ~Late() {
+    if (told != nullptr) told->set_value(std::this_thread::get_id());
+  }
+  std::promise<std::thread::id>* told;
+};
+
+struct LateJob {
+  std::promise<void> end;
+  std::promise<std::thread::id> destroyed;
+  std::promise<Errc> answered;
+};
+
+Task<void> wait_a_moment(EventLoop& loop, DiskPool& pool, LateJob& job) {
+  auto work = [&job]() -> Result<Late> {
+    job.end.get_future().wait();
+    return Late(job.destroyed);
+  };
+  DiskPatience patience = Duration(1);
+  Result<Late> late = co_await run_on_disk_within(patience, pool, loop, "late", std::move(work));
+  job.answered.set_value(late ? Errc::internal : late.error().code);
+}
+
+// What comes too late is destroyed in the pool, not on the loop.
+TEST_F(Disk, WhoeverCanDoWithoutTheDiskWaitsForItOnlySoLong) {
+  LoopGroup loops(1, clock_, logger_, metrics_);
+  auto pool = std::make_unique<ThreadedDiskPool>(1, logger_, metrics_);
+  loops.start();
+  std::promise<std::thread::id> pool_thread;
+  pool->submit("who", [&pool_thread] { pool_thread.set_value(std::this_thread::get_id()); });
+  LateJob job;
+  loops.at(0).post([&] { loops.at(0).spawn(wait_a_moment(loops.at(0), *pool, job)); });
+  EXPECT_EQ(job.answered.get_future().get(), Errc::io_error);
+  job.end.set_value();
+  EXPECT_EQ(job.destroyed.get_future().get(), pool_thread.get_future().get());
+  pool.reset();
+  loops.stop();
+}
+
+TEST_F(Disk, APoolIsStuckWhenAllItsThreadsAreAndOnlyThen) {
+  ThreadedDiskPool pool(2, logger_, metrics_);
+  std::promise<void> end;
+  std::shared_future<void> ended = end.get_future().share();
+  EXPECT_FALSE(pool.is_stuck());
+  std::atomic<int> running{0};
+  auto hang = [&running, ended] {
+    ++running;
+    ended.wait();
+    --running;
+  };
+  pool.submit("hang", hang);
+  while (running < 1) std::this_thread::yield();
+  std::this_thread::sleep_for(std::chrono::milliseconds(2500));
+  EXPECT_FALSE(pool.is_stuck()) << "one thread is free";
+  pool.submit("hang", hang);
+  while (running < 2) std::this_thread::yield();
+  EXPECT_FALSE(pool.is_stuck()) << "one has just begun";
+  while (!pool.is_stuck()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  end.set_value();
+  while (pool.is_stuck()) std::this_thread::yield();
+}
+
 // A run that drains a job before it is counted would let a second run begin beside it. A yield in every job
 // and a pool with more threads than processors make the moment for that likely.
 TEST_F(Disk, AStrandNeverRunsTwoJobsAtOnce) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -32,6 +33,10 @@ class ManualDiskPool final : public DiskPool {
     std::lock_guard lock(mutex_);
     waiting_.push_back({name, std::move(job)});
   }
+
+  bool is_stuck() const override { return is_stuck_; }
+  /// Says so of itself, whatever it does.
+  void set_stuck(bool is) { is_stuck_ = is; }
 
   /// Jobs that have not been chosen yet.
   size_t waiting() const {
@@ -103,6 +108,7 @@ class ManualDiskPool final : public DiskPool {
   std::deque<Named> started_;
   size_t running_ = 0;
   bool is_stopping_ = false;
+  std::atomic<bool> is_stuck_{false};
   std::vector<std::thread> threads_;
 };
 

@@ -41,9 +41,9 @@ ModelProcess::ModelProcess(const Setup& setup, StandingClock& clock, ModelUpstre
   cache_ = std::move(*opened);
   for (size_t i = 0; i < loops_.size(); ++i) {
     clients_.push_back(std::make_unique<ModelClient>(upstream, loops_.at(i), setup.origins));
-    pullers_.push_back(
-        std::make_unique<pull::Puller>(pull::Context{loops_, loops_.at(i), disk_, disk_, disk_, disk_,
-                                                     *cache_, *clients_[i], logger_, metrics_, kStretches}));
+    pullers_.push_back(std::make_unique<pull::Puller>(
+        pull::Context{loops_, loops_.at(i), disk_, disk_, disk_, disk_, disk_, *cache_, *clients_[i], logger_,
+                      metrics_, kStretches, setup.disk_patience}));
   }
   std::vector<pull::Puller*> siblings;
   for (auto& puller : pullers_) siblings.push_back(puller.get());

@@ -37,6 +37,7 @@ class ModelProcess {
     uint64_t max_size = 0;
     size_t loops = 1;
     std::map<std::string, size_t> origins;  // how many each upstream has
+    DiskPatience disk_patience;
   };
   ModelProcess(const Setup& setup, StandingClock& clock, ModelUpstream& upstream);
   /// REQUIRES: flows() == 0 and no disk job waits.

@@ -55,6 +55,7 @@ void Walk::step() {
   uint64_t what = below(random_, 1000);
   if (what < 2) return restart();
   if (what < 10) return lose_file();
+  if (what < 13) return hang_or_not();
   if (what < 45) return fill_cache();
   if (what < 60) return ask_head();
   if (what < 70) return ask_state();
@@ -254,6 +255,13 @@ void Walk::run_jobs(size_t count) {
   }
   has_writer_work_ = true;
   note("disk: " + names);
+}
+
+// Whoever cannot wait for long does without the disk.
+void Walk::hang_or_not() {
+  bool hangs = !process_->disk().is_stuck() && chance(random_, 50);
+  note(hangs ? "the disk hangs" : "the disk does not hang");
+  process_->disk().set_stuck(hangs);
 }
 
 void Walk::pass_time(Duration time) {

@@ -50,6 +50,7 @@ class Visitor {
   Task<void> take(pull::Puller& puller, pull::OpenBlob& blob);
   void take_file(const pull::OpenBlob& blob);
   Task<void> follow(pull::Puller& puller, pull::OpenBlob& blob);
+  Task<void> pass_small(pull::Bypass& bypass);
   Task<void> go_past_cache(pull::Bypass& bypass);
   Task<void> stream(pull::Bypass& bypass);
   Task<bool> may_go_on();

@@ -72,7 +72,10 @@ void Walk::end() {
 
 void Walk::start() {
   upstream_ = std::make_unique<ModelUpstream>(world_, complaints_);
-  ModelProcess::Setup setup{directory_.string(), max_size_, loops_, origins_};
+  // In every other life jobs take as long as they may; else those that come late are given up.
+  DiskPatience patience;
+  if (chance(random_, 50)) patience = Duration(2000);
+  ModelProcess::Setup setup{directory_.string(), max_size_, loops_, origins_, patience};
   process_ = std::make_unique<ModelProcess>(setup, clock_, *upstream_);
 }
 

@@ -75,6 +75,7 @@ class Walk {
   void answer(const ModelUpstream::Request& request);
   void move(const ModelUpstream::Body& body);
   void run_jobs(size_t count);
+  void hang_or_not();
   void pass_time(Duration time);
   void fill_cache();
   void ask_head();

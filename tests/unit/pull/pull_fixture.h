@@ -54,9 +54,9 @@ class PullTest : public testing::TestWithParam<size_t> {
     loops_ = std::make_unique<LoopGroup>(GetParam(), clock_, logger_, metrics_);
     for (size_t i = 0; i < loops_->size(); ++i) {
       clients_.push_back(std::make_unique<FakeClient>(content_, loops_->at(i), settings_));
-      pullers_.push_back(std::make_unique<pull::Puller>(pull::Context{*loops_, loops_->at(i), *disk_, *disk_,
-                                                                      *disk_, *disk_, *cache_, *clients_[i],
-                                                                      logger_, metrics_, stretches_}));
+      pullers_.push_back(std::make_unique<pull::Puller>(
+          pull::Context{*loops_, loops_->at(i), *disk_, *disk_, *disk_, *disk_, *disk_, *cache_, *clients_[i],
+                        logger_, metrics_, stretches_}));
     }
     std::vector<pull::Puller*> siblings;
     for (auto& puller : pullers_) siblings.push_back(puller.get());
