@@ -120,6 +120,26 @@ Result<std::vector<std::string>> Cache::list_tags(const Repository& repository, 
   return tags;
 }
 
+Result<std::vector<Digest>> Cache::list_referrers(const Repository& repository, const Digest& subject,
+                                                  size_t most) {
+  std::vector<Digest> all;
+  ENTREPOT_TRY_ASSIGN(Index::Reader reader, state_->index->read());
+  ENTREPOT_TRY_ASSIGN(std::optional<uint32_t> id, reader.view().repository_id(repository));
+  if (!id) return all;
+  const std::string prefix = subject.key();
+  ENTREPOT_TRY(reader.txn().scan(Table::referrer, prefix, [&](std::string_view key, std::string_view) {
+    if (!key.starts_with(prefix)) return false;
+    if (std::optional<Digest> one = Digest::from_key(key.substr(prefix.size()))) all.push_back(*one);
+    return true;
+  }));
+  std::vector<Digest> own;
+  for (const Digest& digest : all) {
+    ENTREPOT_TRY_ASSIGN(std::optional<LinkRow> link, reader.view().link(digest, *id));
+    if (link && own.size() < most) own.push_back(digest);
+  }
+  return own;
+}
+
 Result<std::optional<Descriptor>> Cache::find_link(const Repository& repository, const Digest& digest) {
   ENTREPOT_TRY_ASSIGN(Index::Reader reader, state_->index->read());
   ENTREPOT_TRY_ASSIGN(std::optional<uint32_t> id, reader.view().repository_id(repository));

@@ -164,6 +164,9 @@ class Cache {
   /// The repository's tags after that one, in the order of their bytes, at most `most`.
   Result<std::vector<std::string>> list_tags(const Repository& repository, const std::string& after,
                                              size_t most);
+  /// The manifests here whose subject is this one, and to which the repository has a link, at most `most`.
+  Result<std::vector<Digest>> list_referrers(const Repository& repository, const Digest& subject,
+                                             size_t most);
   /// The link's descriptor: what a manifest of this repository said of the size of `digest`; nothing without
   /// a link.
   Result<std::optional<Descriptor>> find_link(const Repository& repository, const Digest& digest);

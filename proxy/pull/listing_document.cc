@@ -1,6 +1,8 @@
 #include "proxy/pull/listing_document.h"
 
 #include <nlohmann/json.hpp>
+#include <string>
+#include <unordered_set>
 
 #include "base/digest.h"
 #include "base/reference.h"
@@ -22,6 +24,16 @@ Result<Json> parse(std::string_view bytes) {
   if (is_too_deep || document.is_discarded() || !document.is_object())
     return fail(Errc::upstream_failed, "the upstream's listing is no JSON object");
   return document;
+}
+
+std::string text_of(const Json& object, const char* field) {
+  auto found = object.find(field);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+void add(Listing& listing, const Json& descriptor) {
+  listing.add(descriptor.dump(-1, ' ', false, Json::error_handler_t::replace),
+              text_of(descriptor, "artifactType"));
 }
 
 }  // namespace
@@ -55,23 +67,42 @@ Result<Listing> read_tag_list(std::string_view bytes) {
 }
 
 Result<Listing> read_referrers(std::string_view bytes) {
+  Listing listing;
+  ENTREPOT_TRY(add_referrers(listing, bytes));
+  return listing;
+}
+
+Status add_referrers(Listing& listing, std::string_view bytes) {
   ENTREPOT_TRY_ASSIGN(Json document, parse(bytes));
   auto manifests = document.find("manifests");
   if (manifests == document.end() || !(manifests->is_array() || manifests->is_null()))
     return fail(Errc::upstream_failed, "the upstream's referrers are no image index");
-  Listing listing;
+  std::unordered_set<std::string> known;
+  for (const Listing::Item& item : listing.items())
+    known.insert(Json::parse(listing.json(item)).at("digest").get<std::string>());
   for (const Json& descriptor : *manifests) {
     if (!descriptor.is_object()) continue;
-    auto digest = descriptor.find("digest");
-    bool is_sound = digest != descriptor.end() && digest->is_string() &&
-                    Digest::parse(digest->get_ref<const std::string&>()).has_value();
-    if (!is_sound) continue;
-    auto type = descriptor.find("artifactType");
-    bool has_type = type != descriptor.end() && type->is_string();
-    listing.add(descriptor.dump(-1, ' ', false, Json::error_handler_t::replace),
-                has_type ? type->get<std::string>() : std::string());
+    std::string digest = text_of(descriptor, "digest");
+    if (!Digest::parse(digest) || known.contains(digest)) continue;
+    add(listing, descriptor);
   }
-  return listing;
+  return {};
+}
+
+Status add_referrer(Listing& listing, const Digest& digest, std::string_view media_type,
+                    std::string_view manifest) {
+  ENTREPOT_TRY_ASSIGN(Json document, parse(manifest));
+  Json descriptor{{"mediaType", media_type}, {"digest", digest.text()}, {"size", manifest.size()}};
+  std::string type = text_of(document, "artifactType");
+  auto config = document.find("config");
+  if (type.empty() && config != document.end() && config->is_object()) type = text_of(*config, "mediaType");
+  if (!type.empty()) descriptor["artifactType"] = type;
+  auto annotations = document.find("annotations");
+  if (annotations != document.end() && annotations->is_object())
+    for (const auto& [key, value] : annotations->items())
+      if (value.is_string()) descriptor["annotations"][key] = value;
+  add(listing, descriptor);
+  return {};
 }
 
 }  // namespace entrepot::pull

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/digest.h"
 #include "base/result.h"
 
 namespace entrepot::pull {
@@ -48,5 +49,12 @@ Result<Listing> read_tag_list(std::string_view bytes);
 
 /// The descriptors of an image index (end-12). upstream_failed for what is none.
 Result<Listing> read_referrers(std::string_view bytes);
+/// The same, added to `listing`; not those it has.
+Status add_referrers(Listing& listing, std::string_view bytes);
+
+/// The descriptor of a manifest that has a subject, as the referrers API gives it (distribution-spec,
+/// "Listing Referrers"): with its annotations, and its artifactType or else its config's media type.
+Status add_referrer(Listing& listing, const Digest& digest, std::string_view media_type,
+                    std::string_view manifest);
 
 }  // namespace entrepot::pull

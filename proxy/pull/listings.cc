@@ -12,6 +12,8 @@ namespace entrepot::pull {
 namespace {
 
 constexpr size_t kMaxEntries = 1024;  // on each loop
+constexpr size_t kMaxReferrers = 1000;
+constexpr size_t kMaxListing = 4 * 1024 * 1024;
 constexpr size_t kMaxBytes = 16 * 1024 * 1024;
 constexpr Duration kLeaveAlone{5'000};
 
@@ -120,6 +122,7 @@ Task<Result<std::shared_ptr<const Listing>>> Listings::fetch(ListingKey key, std
   upstream::Registry* registry = context_.upstreams.find(key.repository.upstream);
   if (registry == nullptr) co_return fail(Errc::name_unknown, "no such upstream: " + key.repository.upstream);
   if (registry->is_offline() && !key.subject) co_return co_await find_tags(std::move(key));
+  if (registry->is_offline()) co_return co_await find_referrers(std::move(key), std::move(client));
   upstream::ListingRequest request{key.repository.name, key.subject, key.query};
   Result<upstream::ListingPage> page = co_await registry->list(std::move(request));
   if (!page && key.subject && is_absent(page.error())) {
@@ -159,22 +162,64 @@ Task<Result<std::shared_ptr<const Listing>>> Listings::find_tags(ListingKey key)
                                         std::move(look));
 }
 
+// Offline: what the index knows, and what the fallback tag names beside.
+Task<Result<std::shared_ptr<const Listing>>> Listings::find_referrers(ListingKey key, std::string client) {
+  Digest subject = *key.subject;
+  Result<std::shared_ptr<const Manifest>> fallback =
+      co_await find_fallback(key.repository, subject, std::move(client));
+  if (!fallback && !is_absent(fallback.error())) co_return fail(fallback.error());
+  auto look = [&cache = context_.cache, repository = key.repository, subject,
+               fallback = fallback ? *fallback : nullptr]() -> Result<std::shared_ptr<const Listing>> {
+    Listing listing;
+    ENTREPOT_TRY_ASSIGN(std::vector<Digest> digests,
+                        cache.list_referrers(repository, subject, kMaxReferrers));
+    for (const Digest& digest : digests) {
+      ENTREPOT_TRY_ASSIGN(std::optional<cache::FoundManifest> found, cache.find_manifest(repository, digest));
+      if (!found || listing.weight() > kMaxListing) continue;
+      Manifest manifest{.digest = digest,
+                        .media_type = found->media_type,
+                        .size = found->size,
+                        .bytes = std::move(found->bytes),
+                        .file = std::move(found->file),
+                        .children = {}};
+      ENTREPOT_TRY_ASSIGN(std::string bytes, read_bytes(manifest));
+      ENTREPOT_TRY(add_referrer(listing, digest, manifest.media_type, bytes));
+    }
+    if (fallback) {
+      ENTREPOT_TRY_ASSIGN(std::string bytes, read_bytes(*fallback));
+      ENTREPOT_TRY(add_referrers(listing, bytes));
+    }
+    return std::make_shared<const Listing>(std::move(listing));
+  };
+  co_return co_await run_on_disk(context_.look_ups, context_.loop, "find referrers", std::move(look));
+}
+
 Task<Result<std::shared_ptr<const Listing>>> Listings::fetch_fallback(cache::Repository repository,
                                                                       Digest subject, std::string client) {
-  TagRequest request{repository, fallback_tag(subject), std::move(client)};
-  Result<ResolvedTag> resolved = co_await puller_.tags().resolve(std::move(request));
-  if (!resolved && is_absent(resolved.error())) co_return std::make_shared<const Listing>();
-  if (!resolved) co_return fail(resolved.error());
-  Digest digest = resolved->digest;
-  Result<PulledManifest> index = co_await puller_.manifests().get(std::move(repository), digest);
+  Result<std::shared_ptr<const Manifest>> index =
+      co_await find_fallback(std::move(repository), subject, std::move(client));
   if (!index) co_return fail(index.error());
-  auto read = [manifest = index->manifest]() -> Result<std::shared_ptr<const Listing>> {
+  if (!*index) co_return std::make_shared<const Listing>();
+  auto read = [manifest = *index]() -> Result<std::shared_ptr<const Listing>> {
     ENTREPOT_TRY_ASSIGN(std::string bytes, read_bytes(*manifest));
     ENTREPOT_TRY_ASSIGN(Listing listing, read_referrers(bytes));
     return std::make_shared<const Listing>(std::move(listing));
   };
   co_return co_await run_on_disk_within(context_.disk_patience, context_.look_ups, context_.loop,
                                         "read referrers", std::move(read));
+}
+
+// nullptr: there is none.
+Task<Result<std::shared_ptr<const Manifest>>> Listings::find_fallback(cache::Repository repository,
+                                                                      Digest subject, std::string client) {
+  TagRequest request{repository, fallback_tag(subject), std::move(client)};
+  Result<ResolvedTag> resolved = co_await puller_.tags().resolve(std::move(request));
+  if (!resolved && is_absent(resolved.error())) co_return nullptr;
+  if (!resolved) co_return fail(resolved.error());
+  Digest digest = resolved->digest;
+  Result<PulledManifest> index = co_await puller_.manifests().get(std::move(repository), digest);
+  if (!index) co_return fail(index.error());
+  co_return index->manifest;
 }
 
 Listings::Entry* Listings::find(const std::string& key) {

@@ -9,6 +9,7 @@
 #include "base/task/single_flight.h"
 #include "proxy/pull/context.h"
 #include "proxy/pull/listing_document.h"
+#include "proxy/pull/manifests.h"
 
 namespace entrepot::pull {
 
@@ -66,6 +67,9 @@ class Listings {
   Task<Result<FoundListing>> refresh(ListingKey key, std::string client);
   Task<Result<std::shared_ptr<const Listing>>> fetch(ListingKey key, std::string client);
   Task<Result<std::shared_ptr<const Listing>>> find_tags(ListingKey key);
+  Task<Result<std::shared_ptr<const Listing>>> find_referrers(ListingKey key, std::string client);
+  Task<Result<std::shared_ptr<const Manifest>>> find_fallback(cache::Repository repository, Digest subject,
+                                                              std::string client);
   Task<Result<std::shared_ptr<const Listing>>> fetch_fallback(cache::Repository repository, Digest subject,
                                                               std::string client);
   Entry* find(const std::string& key);

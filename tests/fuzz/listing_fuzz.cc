@@ -51,6 +51,15 @@ void check_tags(std::string_view bytes) {
 }
 
 void check_referrers(std::string_view bytes) {
+  const entrepot::Digest digest = entrepot::Digest::of(bytes);
+  Listing one;
+  if (entrepot::pull::add_referrer(one, digest, "a/b", bytes)) {
+    CHECK(one.items().size() == 1);
+    // It is what the referrers API would give, and it is not given twice.
+    std::string index = joined(one, "manifests");
+    check_read_again(one, entrepot::pull::read_referrers(index));
+    CHECK(entrepot::pull::add_referrers(one, index) && one.items().size() == 1);
+  }
   Result<Listing> referrers = entrepot::pull::read_referrers(bytes);
   check_error(referrers);
   if (!referrers) return;

@@ -6,6 +6,7 @@ import shutil
 from harness import case, skopeo, wait
 from harness.content import digest_of
 from harness.image import OCI_INDEX
+from harness.made_image import add_json, descriptor, make_image, make_layer
 
 MIB = 1 << 20
 
@@ -121,6 +122,32 @@ class OfflineTest(case.TestCase):
         self.assertEqual([one["digest"] for one in referrers.json()["manifests"]], [signature["digest"]])
         none = proxy.client().get(f"/v2/library/hut/referrers/{self.hut.manifest.digest}")
         self.assertEqual((none.status, none.json()["manifests"]), (200, []))
+        self.expect_nobody_asked()
+
+    def test_referrers_that_were_pulled_are_listed(self):
+        """By what they say of themselves, in the repository in which they were pulled; those of the fallback tag beside them."""
+        proxy = self.start()
+        signed = make_image(self.content, "signature", [make_layer(self.content, 100, "signature")], subject=self.hut.root)
+        document = json.loads(b"".join(self.content.chunks(signed.root.digest, 0, signed.root.size - 1))) | {"annotations": {"by": "somebody"}}
+        del document["artifactType"]
+        noted = add_json(self.content, document, signed.root.media_type)
+        listed = {"mediaType": OCI_INDEX, "digest": digest_of(b"elsewhere"), "size": 9, "artifactType": "x/elsewhere"}
+        fallback = add_json(self.content, {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [listed, descriptor(noted)]}, OCI_INDEX)
+        fallback_tag = self.hut.root.digest.replace(":", "-")
+        self.upstream.tag_digest("library/hut", fallback_tag, fallback.digest)
+        for reference in (signed.root.digest, noted.digest, fallback_tag):
+            self.assertEqual(proxy.client().get(f"/v2/library/hut/manifests/{reference}").status, 200)
+        proxy.wait_committed([signed.root.digest, noted.digest, fallback.digest])
+        self.go_offline(proxy)
+        page = f"/v2/library/hut/referrers/{self.hut.root.digest}"
+        self.assertCountEqual(proxy.client().get(page).json()["manifests"], [
+            descriptor(signed.root) | {"artifactType": "application/vnd.example"},
+            descriptor(noted) | {"artifactType": document["config"]["mediaType"], "annotations": {"by": "somebody"}},
+            listed])
+        filtered = proxy.client().get(f"{page}?artifactType=application/vnd.example").json()["manifests"]
+        self.assertEqual([one["digest"] for one in filtered], [signed.root.digest])
+        elsewhere = proxy.client().get(f"/v2/library/other/referrers/{self.hut.root.digest}")
+        self.assertEqual(elsewhere.json()["manifests"], [])
         self.expect_nobody_asked()
 
     def test_nothing_is_evicted(self):

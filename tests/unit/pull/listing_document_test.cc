@@ -41,6 +41,27 @@ TEST(Referrers, KeepsDescriptorsWhole) {
   EXPECT_NE(referrers->json(referrers->items()[0]).find(R"("annotations":{"k":"v"})"), std::string::npos);
 }
 
+TEST(Referrers, AreDescribedAsTheirManifestsSay) {
+  Digest digest = Digest::of("signature");
+  Listing listing;
+  std::string manifest = R"({"artifactType":"application/sig","config":{"mediaType":"application/config"},)"
+                         R"("annotations":{"k":"v","bad":7},"subject":{}})";
+  ASSERT_TRUE(add_referrer(listing, digest, "m", manifest));
+  ASSERT_TRUE(
+      add_referrer(listing, Digest::of("2"), "m", R"({"config":{"mediaType":"application/config"}})"));
+  ASSERT_EQ(listing.items().size(), 2u);
+  EXPECT_EQ(listing.artifact_type(listing.items()[0]), "application/sig");
+  EXPECT_EQ(listing.artifact_type(listing.items()[1]), "application/config");
+  EXPECT_EQ(listing.json(listing.items()[0]),
+            R"({"annotations":{"k":"v"},"artifactType":"application/sig","digest":")" + digest.text() +
+                R"(","mediaType":"m","size":)" + std::to_string(manifest.size()) + "}");
+  std::string index = R"({"manifests":[{"digest":")" + digest.text() + R"("},{"digest":")" +
+                      Digest::of("3").text() + R"("}]})";
+  ASSERT_TRUE(add_referrers(listing, index));
+  EXPECT_EQ(listing.items().size(), 3u) << "none twice";
+  EXPECT_FALSE(add_referrer(listing, digest, "m", "[]"));
+}
+
 TEST(Referrers, RefusesWhatIsNoIndex) {
   for (const char* bad : {"", "{}", "[]", R"({"manifests":{}})", R"({"layers":[]})"})
     EXPECT_EQ(read_referrers(bad).error().code, Errc::upstream_failed) << bad;
