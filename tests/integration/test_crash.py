@@ -1,7 +1,7 @@
 """kill -9 at any moment costs nothing (P5): what is served afterwards is right, what was acknowledged is there, what was half
 fetched goes on, and nothing lies about for ever.
 
-ENTREPOT_TEST_KILLS says how often (20), ENTREPOT_TEST_SEED which moments."""
+ENTREPOT_TEST_KILLS says how often (100), ENTREPOT_TEST_SEED which moments."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import threading
 from harness import case, client, disk, quirks, wait
 
 KIB, MIB = 1 << 10, 1 << 20
-KILLS = int(os.environ.get("ENTREPOT_TEST_KILLS", "20"))
+KILLS = int(os.environ.get("ENTREPOT_TEST_KILLS", "100"))
 SEED = os.environ.get("ENTREPOT_TEST_SEED", "crash")
 INDEX = "application/vnd.oci.image.index.v1+json"
 

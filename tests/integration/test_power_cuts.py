@@ -1,5 +1,5 @@
 """The power fails at a random moment under load: what test_crash asks of kill -9, asked of an ext4 that has lost whatever was not on
-the disk. ENTREPOT_TEST_CUTS says how often (20), ENTREPOT_TEST_SEED when."""
+the disk. ENTREPOT_TEST_CUTS says how often (100), ENTREPOT_TEST_SEED when."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from harness import case, disk, index_file, quirks, wait
 from harness.ext4 import JOURNAL_FLUSHED, NOTHING_FLUSHED
 
 KIB, MIB = 1 << 10, 1 << 20
-CUTS = int(os.environ.get("ENTREPOT_TEST_CUTS", "20"))
+CUTS = int(os.environ.get("ENTREPOT_TEST_CUTS", "100"))
 SEED = os.environ.get("ENTREPOT_TEST_SEED") or str(random.randrange(1 << 32))
 
 
