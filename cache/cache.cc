@@ -58,7 +58,7 @@ Result<bool> Cache::prove(const Digest& digest, const FoundBlob& blob,
     doubtful.prove(digest);
     return true;
   }
-  doubtful.refute(digest, blob.inode);
+  doubtful.refute(digest, blob.inode, blob.written);
   state_->drop(digest, "its file does not hash to it", blob.inode);
   return false;
 }

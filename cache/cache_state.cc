@@ -167,7 +167,7 @@ Result<std::optional<Cache::State::Opened>> Cache::State::open_blob(const Digest
     drop(digest, fmt::format("it has no file of {} bytes", size));
     return std::optional<Opened>();
   }
-  if (doubtful.is_refuted(digest, opened->inode)) return std::optional<Opened>();
+  if (doubtful.is_refuted(digest, opened->inode, opened->written)) return std::optional<Opened>();
   return Opened{
       FileUse::share(std::move(opened->file), std::move(use), dropper_of_unreadable(digest, opened->inode)),
       opened->inode, opened->written};

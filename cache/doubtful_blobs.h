@@ -48,16 +48,17 @@ class DoubtfulBlobs {
         rebuilt_from_ && time <= *rebuilt_until_ + kRounding && digest.key() >= *rebuilt_from_;
     return (is_of_crash || is_of_rebuild) && !proven_.contains(digest);
   }
-  /// The file of this inode is wrong: it is as good as not there, while it waits to be dropped.
-  void refute(const Digest& digest, uint64_t inode) {
+  /// This file of it is wrong: it is as good as not there, while it waits to be dropped. The next one may
+  /// have the same inode.
+  void refute(const Digest& digest, uint64_t inode, const struct timespec& written) {
     std::lock_guard lock(mutex_);
     if (refuted_.size() >= kMostRefuted) refuted_.clear();
-    refuted_.insert_or_assign(digest, inode);
+    refuted_.insert_or_assign(digest, std::pair(inode, wall_time_of(written)));
   }
-  bool is_refuted(const Digest& digest, uint64_t inode) const {
+  bool is_refuted(const Digest& digest, uint64_t inode, const struct timespec& written) const {
     std::lock_guard lock(mutex_);
     auto known = refuted_.find(digest);
-    return known != refuted_.end() && known->second == inode;
+    return known != refuted_.end() && known->second == std::pair(inode, wall_time_of(written));
   }
   void prove(const Digest& digest) {
     std::lock_guard lock(mutex_);
@@ -90,7 +91,7 @@ class DoubtfulBlobs {
   mutable std::mutex mutex_;
   std::optional<std::string> rebuilt_from_;
   std::unordered_set<Digest, DigestHash> proven_;
-  std::unordered_map<Digest, uint64_t, DigestHash> refuted_;
+  std::unordered_map<Digest, std::pair<uint64_t, WallTime>, DigestHash> refuted_;  // inode, written
 };
 
 }  // namespace entrepot::cache

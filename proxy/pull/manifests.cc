@@ -100,7 +100,8 @@ Task<Result<PulledManifest>> Manifests::get_by_tag(cache::Repository repository,
 
 Task<bool> Manifests::has(cache::Repository repository, Digest digest) {
   Result<std::shared_ptr<const Manifest>> found = co_await find(std::move(repository), std::move(digest));
-  co_return found&&* found != nullptr;
+  bool is_here = found && *found != nullptr;
+  co_return is_here;
 }
 
 // In the cache; nullptr when it is not. An index that cannot be read is as good as an empty one: the upstream
