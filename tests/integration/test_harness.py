@@ -293,6 +293,7 @@ class ChecksOfTheLogTest(unittest.TestCase):
 
     def check(self, line: str):
         part = entrepot.Entrepot.__new__(entrepot.Entrepot)
+        part._under = ()
         part._process = type("Process", (), {"text": lambda self: line, "exit_code": lambda self: 0,
                                                "log": pathlib.Path("x.log")})()
         part.check_log()

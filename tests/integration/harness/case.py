@@ -70,7 +70,7 @@ class TestCase(unittest.TestCase):
         return server
 
     def make_entrepot(self, *upstreams: dict, name: str = "entrepot", tls: Certificate | None = None,
-                      environment: dict | None = None, etc: OwnEtc | None = None, **settings) -> Entrepot:
+                      environment: dict | None = None, etc: OwnEtc | None = None, under: tuple[str, ...] = (), **settings) -> Entrepot:
         """entrepot in front of the upstreams. In settings, `server__threads=2` is the key server.threads."""
         keys = {key.replace("__", "."): value for key, value in settings.items()}
         if tls:
@@ -78,7 +78,7 @@ class TestCase(unittest.TestCase):
         folder = self.scratch / name
         folder.mkdir()
         made = Entrepot(folder, self.log_folder / f"{name}.log", list(upstreams), keys, self.content,
-                        self.authority.ca_file if tls else None, environment, etc)
+                        self.authority.ca_file if tls else None, environment, etc, under)
         self.addCleanup(made.finish)
         return made
 
