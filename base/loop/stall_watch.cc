@@ -4,8 +4,9 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include <algorithm>
+#include <charconv>
 #include <chrono>
-#include <cstdio>
 
 namespace entrepot {
 namespace {
@@ -49,12 +50,12 @@ StallWatch::Switches StallWatch::switches() {
 // The second number of schedstat: nanoseconds in which the thread could have run and had no processor.
 StallWatch::Nanoseconds StallWatch::time_in_run_queue() const {
   char text[128];
-  ssize_t size = ::pread(schedstat_.get(), text, sizeof text - 1, 0);
+  ssize_t size = ::pread(schedstat_.get(), text, sizeof text, 0);
   if (size <= 0) return {};
-  text[size] = '\0';
-  unsigned long long running = 0;
-  unsigned long long queued = 0;
-  if (std::sscanf(text, "%llu %llu", &running, &queued) != 2) return {};
+  const char* end = text + size;
+  const char* second = std::find<const char*>(text, end, ' ');
+  int64_t queued = 0;
+  if (second != end) std::from_chars(second + 1, end, queued);
   return Nanoseconds(queued);
 }
 
@@ -90,8 +91,10 @@ void StallWatch::callback_ends(const char* name, MonotonicTime begun) {
 void StallWatch::before_poll() {
   if (!has_woken_) return;
   has_woken_ = false;
+  Nanoseconds all = std::chrono::steady_clock::now() - woke_at_;
+  if (all <= kLimit) return;  // which spares nearly every iteration the system calls that say more
   Nanoseconds cpu = cpu_time() - cpu_at_wake_;
-  Nanoseconds away = std::chrono::steady_clock::now() - woke_at_ - cpu;
+  Nanoseconds away = all - cpu;
   if (cpu <= kLimit && away <= kLimit) return;
   Switches now = switches();
   long sleeps = now.voluntary - switches_at_wake_.voluntary;
