@@ -130,6 +130,12 @@ class CrashTest(case.TestCase):
         parts = self.entrepot.cache / "parts"
         wait.until(lambda: not list(parts.iterdir()), f"{parts} to be empty")
 
+    def expect_small_index(self):
+        """As large as so many objects make it, however often it was cut off."""
+        size = (self.entrepot.cache / "index/data.mdb").stat().st_size
+        print(f"an index of {size >> 10} KiB for {len(self.objects)} objects", end=" ")
+        self.assertLess(size, (256 << 10) + (2 << 10) * len(self.objects))
+
     def kill_with_room_for_everything(self, kills: int):
         self.start(4 << 30)
         for _ in range(kills):
@@ -146,6 +152,7 @@ class CrashTest(case.TestCase):
         self.expect_right(self.objects)
         self.entrepot.wait_committed([one.digest for one in self.objects], 60)
         self.expect_no_parts()
+        self.expect_small_index()
 
     def kill_with_eviction(self, kills: int):
         self.start(16 * MIB)
@@ -159,6 +166,7 @@ class CrashTest(case.TestCase):
         self.expect_right(objects)
         self.assertLessEqual(disk.used(self.entrepot.cache), self.max_size)
         self.expect_no_parts()
+        self.expect_small_index()
 
     @case.short
     def test_a_few_kills(self):
