@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <cstdlib>
 #include <thread>
 
@@ -37,6 +38,8 @@ int look(const std::string& path, uint64_t map_size) {
 
 // No core, no report of a sanitizer: that it dies is its answer.
 [[noreturn]] void be_the_child(const std::string& path, uint64_t map_size) {
+  // Nothing of ours, least of all the lock, which must go with our parent.
+  ::close_range(STDERR_FILENO + 1, UINT_MAX, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   rlimit none{0, 0};
   setrlimit(RLIMIT_CORE, &none);

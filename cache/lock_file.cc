@@ -7,7 +7,9 @@
 
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <optional>
+#include <thread>
 
 #include "cache/files.h"
 
@@ -16,6 +18,9 @@ namespace {
 
 constexpr std::string_view kFormatPrefix = "entrepot cache format ";
 constexpr uint64_t kFormatFileLimit = 64;
+// Whoever was killed a moment ago may have had a child, which is about to go, too.
+constexpr std::chrono::milliseconds kDying{500};
+constexpr std::chrono::milliseconds kBetweenTries{5};
 
 std::optional<unsigned> parse_format(std::string_view text) {
   if (!text.starts_with(kFormatPrefix)) return std::nullopt;
@@ -39,12 +44,18 @@ Status write_format(int directory) {
 
 Result<UniqueFd> take_lock(int directory, const std::string& shown) {
   ENTREPOT_TRY_ASSIGN(UniqueFd lock, open_file(directory, "LOCK", O_RDWR | O_CREAT));
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
-  if (errno == EWOULDBLOCK)
+  auto deadline = std::chrono::steady_clock::now() + kDying;
+  int error = 0;
+  do {
+    if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+    error = errno;
+    if (error == EWOULDBLOCK) std::this_thread::sleep_for(kBetweenTries);
+  } while (error == EINTR || (error == EWOULDBLOCK && std::chrono::steady_clock::now() < deadline));
+  if (error == EWOULDBLOCK)
     return fail(
         Errc::config_invalid,
         fmt::format("the cache directory {} is in use by another process (it holds {}/LOCK)", shown, shown));
-  return fail(system_error(fmt::format("cannot lock {}/LOCK", shown), errno));
+  return fail(system_error(fmt::format("cannot lock {}/LOCK", shown), error));
 }
 
 Result<struct timespec> begin_run(int lock) {

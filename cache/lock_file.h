@@ -12,8 +12,9 @@ namespace entrepot::cache {
 /// it.
 inline constexpr unsigned kFormat = 1;
 
-/// Takes `LOCK` by flock(2), for as long as the descriptor lives: two processes would each keep their own
-/// budget. The error says that the directory is in use. `directory` is open.
+/// BLOCKING, half a second at most. Takes `LOCK` by flock(2), for as long as the descriptor lives: two
+/// processes would each keep their own budget. The error says that the directory is in use. `directory` is
+/// open.
 Result<UniqueFd> take_lock(int directory, const std::string& shown);
 
 /// When the last run began: the time of the file `LOCK`, which is set anew. REQUIRES: the lock is held.

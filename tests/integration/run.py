@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """Runs the integration tests against one binary.
 
-    tests/integration/run.py [--short] [--list] [NAME…]
+    tests/integration/run.py [--short] [--list] [--jobs N] [NAME…]
 
 --short  only what is marked for sanitizer builds. NAME: a module (test_pull), or a part of a test's name.
+--jobs N  so many processes side by side, a module at a time in each; most tests wait most of the time.
 The binary: ENTREPOT_BIN, or build/release/entrepot.
 """
 
@@ -14,6 +15,7 @@ import pathlib
 import shutil
 import signal
 import sys
+import tempfile
 import time
 import unittest
 
@@ -94,10 +96,57 @@ def passes(runner, tests) -> bool:
     return result.wasSuccessful()
 
 
+def run(tests) -> int:
+    runner = unittest.TextTestRunner(verbosity=2, resultclass=Result)
+    signal.signal(signal.SIGALRM, TookTooLong.throw)
+    return 0 if passes(runner, tests) else 1
+
+
+def by_module(tests) -> list[list]:
+    modules = {}
+    for test in tests:
+        modules.setdefault(type(test).__module__, []).append(test)
+    # Those with the most tests first: the last to end should be short.
+    return sorted(modules.values(), key=len, reverse=True)
+
+
+def run_side_by_side(tests, jobs: int) -> int:
+    """What a module's run has said is printed when it has ended."""
+    waiting, running, failed = by_module(tests), {}, []
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            module = waiting.pop(0)
+            said = tempfile.TemporaryFile()
+            child = os.fork()
+            if child == 0:
+                os.dup2(said.fileno(), 1)
+                os.dup2(said.fileno(), 2)
+                end(run(module))
+            running[child] = module, said
+        child, status = os.wait()
+        module, said = running.pop(child)
+        said.seek(0)
+        sys.stderr.write(said.read().decode(errors="replace"))
+        sys.stderr.flush()
+        if status != 0:
+            failed.append(type(module[0]).__module__)
+    print(f"{len(tests)} tests, {'failed: ' + ' '.join(failed) if failed else 'all passed'}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def end(code: int):
+    """Without waiting for a thread that hangs; with what others do at the end of a process."""
+    client.TALLY.save()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--short", action="store_true")
     arguments.add_argument("--list", action="store_true")
+    arguments.add_argument("--jobs", type=int, default=1)
     arguments.add_argument("names", nargs="*")
     chosen = arguments.parse_args()
 
@@ -114,15 +163,11 @@ def main() -> int:
         return 2
     shutil.rmtree(paths.RESULTS, ignore_errors=True)
     print(f"{len(tests)} tests, binary {paths.BINARY}, logs in {paths.LOGS}", file=sys.stderr)
-    runner = unittest.TextTestRunner(verbosity=2, resultclass=Result)
-    signal.signal(signal.SIGALRM, TookTooLong.throw)
-    return 0 if passes(runner, tests) else 1
+    return run_side_by_side(tests, chosen.jobs) if chosen.jobs > 1 else run(tests)
 
 
 if __name__ == "__main__":
     code = main()
-    if TookTooLong.has_happened:  # a thread that hangs would be waited for
-        client.TALLY.save()
-        sys.stderr.flush()
-        os._exit(code)
+    if TookTooLong.has_happened:
+        end(code)
     sys.exit(code)

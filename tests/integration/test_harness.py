@@ -243,7 +243,7 @@ class RegistryTest(case.TestCase):
         recording = self.make_upstream(behind=behind)
         hut = self.store.image("hut")
         self.pull_everything(client.Client(recording.url), "library/hut", hut)
-        self.assertEqual(behind.count("GET", "/blobs/"), len(recording.seen("GET", "/blobs/")))
+        wait.until(lambda: behind.count("GET", "/blobs/") == len(recording.seen("GET", "/blobs/")), "the registry to have logged the same")
         missing = client.Client(recording.url).get("/v2/library/nothing/manifests/latest")
         self.assertEqual((missing.status, missing.json()["errors"][0]["code"]), (404, "MANIFEST_UNKNOWN"))
 

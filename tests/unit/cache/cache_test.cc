@@ -1,9 +1,12 @@
 #include "cache/cache.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <future>
+#include <thread>
 
 #include "base/log.h"
 #include "cache/index_update.h"
@@ -182,6 +185,20 @@ TEST_F(CacheTest, WhatIsCommittedWhenTheCacheClosesIsKept) {
   EXPECT_TRUE(is_done);
   cache.reopen();
   EXPECT_EQ(cache.find(Digest::of("late")), "late");
+}
+
+// As by a child of one that was killed a moment ago.
+TEST_F(CacheTest, ALockThatIsAboutToGoIsWaitedFor) {
+  { OpenCache made(directory()); }
+  UniqueFd lock(::open((directory() / "LOCK").c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(::flock(lock.get(), LOCK_EX | LOCK_NB), 0);
+  std::thread goes([&lock] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    lock.reset();
+  });
+  OpenCache cache(directory());
+  goes.join();
+  EXPECT_TRUE(cache.store("here"));
 }
 
 TEST_F(CacheTest, ASecondOpenIsRefusedWithAMessage) {
