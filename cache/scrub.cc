@@ -57,13 +57,12 @@ bool Scrub::pass(bool is_first) {
   told_.clear();
   may_go_on_at_ = around_.clock.monotonic();
   has_gap_ = false;
-  std::optional<std::string> rebuilt_from;
-  if (is_first) rebuilt_from = around_.doubtful.rebuilt_from();
+  std::optional<std::string> rebuilt_from = around_.doubtful.rebuilt_from();
   if (is_first && !rebuilt_from) {
     Result<std::vector<BlobCheck::Found>> blobs = check_.youngest(kYoungest);
     if (blobs && !check_all(*blobs)) return false;
   }
-  for (std::string from = rebuilt_from.value_or("");;) {
+  for (std::string from = is_first ? rebuilt_from.value_or("") : "";;) {
     Result<std::vector<BlobCheck::Found>> blobs = check_.slice(from);
     if (!blobs) {
       around_.logger.warn("the scrub cannot read the index: {}", blobs.error().message);
@@ -77,7 +76,9 @@ bool Scrub::pass(bool is_first) {
 
 // What could not be read has proved nothing, and neither has what comes after it.
 void Scrub::note_proven(const std::string& key) {
-  if (has_gap_) return;
+  std::optional<std::string> known = around_.doubtful.rebuilt_from();
+  bool is_news = known && (key.empty() || key > *known);
+  if (has_gap_ || !is_news) return;
   MonotonicTime now = around_.clock.monotonic();
   if (!key.empty() && noted_proven_at_ && now - *noted_proven_at_ < kNoteProvenEvery) return;
   noted_proven_at_ = now;
