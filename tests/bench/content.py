@@ -1,4 +1,4 @@
-"""The repository that everybody serves: a small blob, a manifest and a large blob, the same bytes in every run."""
+"""The repository that everybody serves: a small, a middling and a large blob and a manifest, the same bytes in every run."""
 
 import dataclasses
 import hashlib
@@ -12,6 +12,7 @@ MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 ACCEPT = f"{MANIFEST_TYPE}, application/vnd.docker.distribution.manifest.v2+json"
 
 _PIECE = 4 << 20
+MEDIUM = 64 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Thing:
 @dataclasses.dataclass(frozen=True)
 class Content:
     small: Thing
+    medium: Thing
     large: Thing
     by_digest: Thing
     by_tag: Thing
@@ -36,6 +38,7 @@ def push(address: str, large_size: int) -> Content:
     config = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'
     config_digest = _push_blob(connection, lambda: iter((config,)), len(config))
     small = _push_blob(connection, lambda: _noise(4096, seed=1), 4096)
+    medium = _push_blob(connection, lambda: _noise(MEDIUM, seed=3), MEDIUM)
     large = _push_blob(connection, lambda: _noise(large_size, seed=2), large_size)
 
     def descriptor(kind, digest, size):
@@ -44,12 +47,14 @@ def push(address: str, large_size: int) -> Content:
     manifest = json.dumps({
         "schemaVersion": 2, "mediaType": MANIFEST_TYPE,
         "config": descriptor("config.v1+json", config_digest, len(config)),
-        "layers": [descriptor("layer.v1.tar", small, 4096), descriptor("layer.v1.tar", large, large_size)]}).encode()
+        "layers": [descriptor("layer.v1.tar", small, 4096), descriptor("layer.v1.tar", medium, MEDIUM),
+                   descriptor("layer.v1.tar", large, large_size)]}).encode()
     _ask(connection, "PUT", f"/v2/{NAME}/manifests/{TAG}", manifest, {"Content-Type": MANIFEST_TYPE})
     connection.close()
     digest = _digest((manifest,))
     return Content(
         small=Thing(f"/v2/{NAME}/blobs/{small}", small, 4096),
+        medium=Thing(f"/v2/{NAME}/blobs/{medium}", medium, MEDIUM),
         large=Thing(f"/v2/{NAME}/blobs/{large}", large, large_size),
         by_digest=Thing(f"/v2/{NAME}/manifests/{digest}", digest, len(manifest)),
         by_tag=Thing(f"/v2/{NAME}/manifests/{TAG}", digest, len(manifest)))

@@ -101,6 +101,15 @@ def download(address: str, thing: Thing, times: int = 1) -> dict:
         raise Failed(f"download failed: {error!r}") from error
 
 
+def begin(connection: socket.socket, address: str, thing: Thing):
+    """A GET of which the head is read, and no more than comes with it."""
+    try:
+        connection.sendall(f"GET {thing.path} HTTP/1.1\r\nHost: {address}\r\nAccept: {ACCEPT}\r\n\r\n".encode())
+        _read_head(connection, thing.size)
+    except OSError as error:
+        raise Failed(f"GET failed: {error!r}") from error
+
+
 def _read_head(connection: socket.socket, size: int) -> int:
     """Reads the head of a 200 of that size; returns how many bytes of the body came with it."""
     head = b""

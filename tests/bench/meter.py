@@ -44,12 +44,16 @@ def forget_peak(pids):
 
 
 def peak_mib(pids) -> float:
-    """The sum of the processes' VmHWM: pages that they share count for each."""
+    return memory_mib(pids, "VmHWM")
+
+
+def memory_mib(pids, field: str) -> float:
+    """The sum of a field of the processes' status (proc(5)), as VmHWM, VmRSS or RssAnon: pages that they share count for each."""
     total = 0
     for pid in pids:
         try:
             with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
-                total += sum(int(line.split()[1]) for line in file if line.startswith("VmHWM:"))
+                total += sum(int(line.split()[1]) for line in file if line.startswith(f"{field}:"))
         except OSError:
             pass
     return total / 1024

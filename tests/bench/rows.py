@@ -1,12 +1,13 @@
 """What is measured. A row measures one rival once and returns a sample: a dictionary of numbers."""
 
 import dataclasses
-import itertools
-import shutil
 import time
 
 from . import load, meter
 from .content import Content, Thing
+from .crowd import Crowd
+from .fresh import fresh
+from .memory import Memory
 from .rivals import Rival
 from .upstream import Upstream
 
@@ -121,7 +122,6 @@ class Cold:
     title = "cold large blob"
     columns = (Column("ms", "total, ms", 0, compared=True), Column("first_byte_ms", "first byte, ms", 1),
                Column("cpu", "server CPU, s a GiB", 3), *_COMMON)
-    _numbers = itertools.count(1)
 
     def thing(self, bench: Bench) -> Thing:
         return bench.content.large
@@ -135,16 +135,8 @@ class Cold:
     def measure(self, bench: Bench, rival) -> dict:
         if rival is bench.upstream:
             return self._pull(bench, rival)
-        folder = bench.scratch / f"cold-{next(self._numbers)}"
-        cold = type(rival)(bench.upstream.url, folder)
-        bench.running.append(cold)
-        try:
-            cold.start()
+        with fresh(bench, rival) as cold:
             return self._pull(bench, cold)
-        finally:
-            cold.stop()
-            bench.running.remove(cold)
-            shutil.rmtree(folder, ignore_errors=True)
 
     def _pull(self, bench, server) -> dict:
         load.fetch(server.address, bench.content.by_tag)
@@ -166,4 +158,6 @@ ALL = (
     SmallHits("manifest-tag", "manifest by tag, within its time to live", "by_tag"),
     LargeHits("blob-256m", "cached large blob", "large"),
     Cold(),
+    Crowd(Column),
+    Memory(Column),
 )

@@ -1,0 +1,21 @@
+"""A rival as it is when it begins: a process of its own, with an empty cache."""
+
+import contextlib
+import itertools
+import shutil
+
+_numbers = itertools.count(1)
+
+
+@contextlib.contextmanager
+def fresh(bench, rival):
+    folder = bench.scratch / f"fresh-{next(_numbers)}"
+    one = type(rival)(bench.upstream.url, folder)
+    bench.running.append(one)
+    try:
+        one.start()
+        yield one
+    finally:
+        one.stop()
+        bench.running.remove(one)
+        shutil.rmtree(folder, ignore_errors=True)
