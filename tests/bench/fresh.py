@@ -1,4 +1,4 @@
-"""A rival as it is when it begins: a process of its own, with an empty cache."""
+"""A rival as it is when it begins: a process of its own, with an empty cache. Over TLS, when there is a certificate."""
 
 import contextlib
 import itertools
@@ -8,9 +8,9 @@ _numbers = itertools.count(1)
 
 
 @contextlib.contextmanager
-def fresh(bench, rival):
+def fresh(bench, rival, tls=None):
     folder = bench.scratch / f"fresh-{next(_numbers)}"
-    one = type(rival)(bench.upstream.url, folder)
+    one = type(rival)(bench.upstream.url, folder, tls)
     bench.running.append(one)
     try:
         one.start()

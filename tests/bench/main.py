@@ -13,6 +13,7 @@ import tempfile
 import time
 
 from harness import paths
+from harness.certificates import Authority
 
 from . import content, meter, rivals, rows, table
 from .load import Failed
@@ -122,7 +123,8 @@ def _run(wanted, options, scratch, running) -> list[table.Table]:
     bench = rows.Bench(
         content=content.push(upstream.address, options.large_mib << 20), upstream=upstream, scratch=scratch,
         seconds=options.seconds, connections=options.connections, threads=min(2, os.cpu_count()),
-        downloads=2 if options.quick else 8, quiet=meter.Quiet(options.patience * 60))
+        downloads=2 if options.quick else 8, quiet=meter.Quiet(options.patience * 60),
+        certificate=Authority(scratch / "tls").server())
     say(f"a manifest of {bench.content.by_tag.size} bytes, blobs of 4 KiB and {options.large_mib} MiB")
     started = []
     for kind in wanted:

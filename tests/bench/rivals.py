@@ -10,6 +10,7 @@ import pathlib
 import re
 import socket
 
+from harness.certificates import Certificate
 from harness.process import Process
 from harness.wait import until
 
@@ -23,8 +24,9 @@ class Rival:
     name: str
     program: str
 
-    def __init__(self, upstream_url: str, folder: pathlib.Path):
-        self._upstream, self._folder = upstream_url, folder
+    def __init__(self, upstream_url: str, folder: pathlib.Path, tls: Certificate | None = None):
+        """`tls`: it is spoken to over TLS alone."""
+        self._upstream, self._folder, self._tls = upstream_url, folder, tls
         self._process: Process | None = None
         self.address = ""
 
@@ -65,6 +67,8 @@ class Rival:
     def _is_ready(self) -> bool:
         if self._process.exit_code() is not None:
             raise AssertionError(f"{self.name} ended with {self._process.exit_code()}:\n{self.log()[-2000:]}")
+        if self._tls and self.address and "://" not in self.address:
+            self.address = f"https://{self.address}"
         return bool(self.address) and _answers(self.address)
 
 
@@ -77,6 +81,8 @@ class Entrepot(Rival):
         config.write_text(f'[[upstream]]\nname = "docker.io"\nurl = "{self._upstream}"\ntag_ttl = "{TAG_TTL}"\n')
         settings = {"server.listen": ["127.0.0.1:0"], "admin.listen": "127.0.0.1:0", "log.access": False,
                     "cache.directory": str(self._folder / "cache")}
+        if self._tls:
+            settings |= {"server.tls.certificate": str(self._tls.certificate), "server.tls.key": str(self._tls.key)}
         command = [self.program, "serve", "--config", config]
         for key, value in settings.items():
             command += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
@@ -117,10 +123,13 @@ storage:
 http:
   addr: {self.address}
   secret: bench
-proxy:
+{self._tls_lines()}proxy:
   remoteurl: {self._upstream}
 """)
         return [self.program, "serve", config]
+
+    def _tls_lines(self) -> str:
+        return f"  tls:\n    certificate: {self._tls.certificate}\n    key: {self._tls.key}\n" if self._tls else ""
 
     def says_hit(self, headers):
         return None
@@ -136,10 +145,17 @@ class Nginx(Rival):
         config = self._folder / "nginx.conf"
         template = pathlib.Path(__file__).with_name("nginx.conf").read_text()
         for key, value in {"FOLDER": self._folder, "ADDRESS": self.address, "TAG_TTL": TAG_TTL,
-                           "UPSTREAM": self._upstream.split("//")[1], "SENDFILE": self.sendfile}.items():
+                           "UPSTREAM": self._upstream.split("//")[1], "SENDFILE": self.sendfile, "TLS": self._tls_words(),
+                           "TLS_LINES": self._tls_lines()}.items():
             template = template.replace(f"@{key}@", str(value))
         config.write_text(template)
         return [self.program, "-e", self._folder / "log", "-c", config]
+
+    def _tls_words(self) -> str:
+        return "ssl" if self._tls else ""
+
+    def _tls_lines(self) -> str:
+        return f"ssl_certificate {self._tls.certificate}; ssl_certificate_key {self._tls.key};" if self._tls else ""
 
     def says_hit(self, headers):
         return headers.get("X-Cache") == "HIT"

@@ -3,6 +3,8 @@
 import dataclasses
 import time
 
+from harness.certificates import Certificate
+
 from . import load, meter
 from .content import Content, Thing
 from .crowd import Crowd
@@ -25,6 +27,7 @@ class Bench:
     threads: int
     downloads: int               # of the large blob, for a sample
     quiet: meter.Quiet           # waits for a quiet machine
+    certificate: Certificate     # for rows over TLS
     running: list = dataclasses.field(default_factory=list)
 
     def ours(self) -> list[int]:
@@ -115,6 +118,25 @@ class LargeHits(Hits):
                 "cpu": used["cpu_seconds"] / (sample["bytes"] / GIB), "ms": sample["seconds"] * 1000 / len(sample["each"])}
 
 
+class OverTls:
+    """The same hits over TLS 1.3, as a row of its own: by a fresh process, because whoever speaks TLS speaks nothing else."""
+
+    def __init__(self, hits: Hits):
+        self.key, self.title, self.columns = f"{hits.key}-tls", f"{hits.title}, over TLS 1.3", hits.columns
+        self.thing, self._hits = hits.thing, hits
+
+    def others(self, bench: Bench) -> tuple:
+        return ()
+
+    def prepare(self, bench: Bench, rival: Rival):
+        pass
+
+    def measure(self, bench: Bench, rival: Rival) -> dict:
+        with fresh(bench, rival, bench.certificate) as server:
+            self._hits.prepare(bench, server)
+            return self._hits.measure(bench, server)
+
+
 class Cold:
     """The large blob through an empty cache: a fresh process with a fresh folder, which has served only the manifest that
     names the blob, as clients ask for it first."""
@@ -152,11 +174,15 @@ class Cold:
                        **{f"upstream_{kind}": after[kind] - before[kind] for kind in after}}
 
 
+_SMALL = SmallHits("blob-4k", "cached 4 KiB blob", "small")
+_LARGE = LargeHits("blob-256m", "cached large blob", "large")
 ALL = (
-    SmallHits("blob-4k", "cached 4 KiB blob", "small"),
+    _SMALL,
     SmallHits("manifest-digest", "manifest by digest", "by_digest"),
     SmallHits("manifest-tag", "manifest by tag, within its time to live", "by_tag"),
-    LargeHits("blob-256m", "cached large blob", "large"),
+    _LARGE,
+    OverTls(_SMALL),
+    OverTls(_LARGE),
     Cold(),
     Crowd(Column),
     Memory(Column),
