@@ -1,5 +1,7 @@
 #include "proxy/http/connection_set.h"
 
+#include <algorithm>
+
 #include "proxy/http/connection.h"
 
 namespace entrepot::http {
@@ -9,6 +11,8 @@ namespace {
 // stall, also where the machine is slow.
 constexpr uint64_t kIterationBytes = 4 * 1024 * 1024;
 constexpr std::chrono::milliseconds kIterationTime{3};
+// Less than what a small answer's client would notice.
+constexpr uint64_t kSecondTurnsUntil = 1024 * 1024;
 
 // Of ten thousand idle connections that all end, so many in one turn of the loop.
 constexpr size_t kVisitedAtOnce = 128;
@@ -71,9 +75,12 @@ void ConnectionSet::run_queue() {
   at_once_left_ = kAtOnceBytes;
   uint64_t sent = 0;
   MonotonicTime until = std::chrono::steady_clock::now() + kIterationTime;
-  // Who gets in line again has had his turn in this iteration.
-  for (size_t turns = queue_.size(); turns > 0 && sent < kIterationBytes; --turns) {
+  // Everybody has a turn; then, where those who are in line again are few, some more: an iteration costs what
+  // it costs, however little is sent in it.
+  size_t first_turns = queue_.size();
+  while (!queue_.empty() && sent < (first_turns > 0 ? kIterationBytes : kSecondTurnsUntil)) {
     if (std::chrono::steady_clock::now() > until) break;
+    first_turns -= std::min<size_t>(first_turns, 1);
     std::shared_ptr<Connection> connection = queue_.front().lock();
     queue_.pop_front();
     if (connection) sent += connection->take_turn();
