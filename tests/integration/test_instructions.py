@@ -17,7 +17,7 @@ KIB = 1 << 10
 # on how fast the client reads.
 EXPECTED = {
     "blob of 4 KiB": (10_600, 0.10),
-    "blob of 1 MiB": (38_000, 0.40),
+    "blob of 1 MiB": (33_600, 0.40),
     "manifest by digest": (10_700, 0.10),
     "manifest by tag": (9_500, 0.10),
     "HEAD of a manifest": (10_750, 0.10),
