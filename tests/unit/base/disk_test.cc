@@ -86,11 +86,11 @@ TEST_F(Disk, WhoeverCanDoWithoutTheDiskWaitsForItOnlySoLong) {
 }
 
 TEST_F(Disk, APoolIsStuckWhenAllItsThreadsAreAndOnlyThen) {
-  ThreadedDiskPool pool(2, logger_, metrics_);
   std::promise<void> end;
   std::shared_future<void> ended = end.get_future().share();
-  EXPECT_FALSE(pool.is_stuck());
   std::atomic<int> running{0};
+  ThreadedDiskPool pool(2, logger_, metrics_);
+  EXPECT_FALSE(pool.is_stuck());
   auto hang = [&running, ended] {
     ++running;
     ended.wait();
