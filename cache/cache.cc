@@ -122,20 +122,15 @@ Result<std::vector<std::string>> Cache::list_tags(const Repository& repository, 
 
 Result<std::vector<Digest>> Cache::list_referrers(const Repository& repository, const Digest& subject,
                                                   size_t most) {
-  std::vector<Digest> all;
+  std::vector<Digest> own;
   ENTREPOT_TRY_ASSIGN(Index::Reader reader, state_->index->read());
   ENTREPOT_TRY_ASSIGN(std::optional<uint32_t> id, reader.view().repository_id(repository));
-  if (!id) return all;
-  const std::string prefix = subject.key();
-  ENTREPOT_TRY(reader.txn().scan(Table::referrer, prefix, [&](std::string_view key, std::string_view) {
-    if (!key.starts_with(prefix)) return false;
-    if (std::optional<Digest> one = Digest::from_key(key.substr(prefix.size()))) all.push_back(*one);
-    return true;
-  }));
-  std::vector<Digest> own;
+  if (!id) return own;
+  ENTREPOT_TRY_ASSIGN(std::vector<Digest> all, reader.view().referrers(subject));
   for (const Digest& digest : all) {
+    if (own.size() >= most) break;
     ENTREPOT_TRY_ASSIGN(std::optional<LinkRow> link, reader.view().link(digest, *id));
-    if (link && own.size() < most) own.push_back(digest);
+    if (link) own.push_back(digest);
   }
   return own;
 }

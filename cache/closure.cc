@@ -43,13 +43,8 @@ Status Closure::add_referrers(const LmdbTxn& txn) {
 }
 
 Result<std::vector<Digest>> Closure::referrers_of(const LmdbTxn& txn, const Digest& subject) const {
+  ENTREPOT_TRY_ASSIGN(std::vector<Digest> referrers, view_.referrers(subject));
   const std::string prefix = subject.key();
-  std::vector<Digest> referrers;
-  ENTREPOT_TRY(txn.scan(Table::referrer, prefix, [&](std::string_view key, std::string_view) {
-    if (!key.starts_with(prefix)) return false;
-    if (std::optional<Digest> one = Digest::from_key(key.substr(prefix.size()))) referrers.push_back(*one);
-    return true;
-  }));
   std::vector<uint32_t> holders;
   ENTREPOT_TRY(txn.scan(Table::link, prefix, [&](std::string_view key, std::string_view) {
     if (!key.starts_with(prefix)) return false;

@@ -29,9 +29,9 @@ inline WallTime wall_time_of(const struct timespec& time) {
 /// Any thread.
 class DoubtfulBlobs {
  public:
-  /// Before `begin`.
+  /// Before anybody looks something up, as set_rebuilt.
   void set_unclean(WallTime since, WallTime this_run) { unclean_.emplace(since, this_run); }
-  /// Before `begin`. Written until `until`, and with keys from `from` on.
+  /// Written until `until`, and with keys from `from` on.
   void set_rebuilt(WallTime until, std::string from) {
     rebuilt_until_ = until;
     rebuilt_from_ = std::move(from);

@@ -83,6 +83,17 @@ Result<bool> IndexView::has_link(const Digest& digest) const {
   return has_one;
 }
 
+Result<std::vector<Digest>> IndexView::referrers(const Digest& subject) const {
+  const std::string prefix = subject.key();
+  std::vector<Digest> referrers;
+  ENTREPOT_TRY(txn_->scan(Table::referrer, prefix, [&](std::string_view key, std::string_view) {
+    if (!key.starts_with(prefix)) return false;
+    if (std::optional<Digest> one = Digest::from_key(key.substr(prefix.size()))) referrers.push_back(*one);
+    return true;
+  }));
+  return referrers;
+}
+
 Result<std::optional<StateRow>> IndexView::state() const { return load<StateRow>(Table::meta, kStateKey); }
 
 Result<std::unique_ptr<Index>> Index::open(UniqueFd directory, std::string path, bool is_anew) {

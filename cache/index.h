@@ -30,6 +30,8 @@ class IndexView {
   Result<std::vector<Repository>> holders(const Digest& digest, size_t most) const;
   /// Whether any repository has a link to it.
   Result<bool> has_link(const Digest& digest) const;
+  /// The manifests here whose subject it is, whoever holds them.
+  Result<std::vector<Digest>> referrers(const Digest& subject) const;
   /// nullopt when the index is new.
   Result<std::optional<StateRow>> state() const;
 

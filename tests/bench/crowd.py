@@ -5,12 +5,12 @@ import time
 
 from . import load, meter
 from .content import Thing
-from .fresh import fresh
+from .fresh import FreshRow, fresh
 
 CLIENTS = 100
 
 
-class Crowd:
+class Crowd(FreshRow):
     """An empty cache that has served the manifest only. All begin at the same moment, discard what comes, and must get all of it."""
     key = "crowd"
     title = f"{CLIENTS} clients at once, blob of 64 MiB"
@@ -21,12 +21,6 @@ class Crowd:
 
     def thing(self, bench) -> Thing:
         return bench.content.medium
-
-    def others(self, _bench) -> tuple:
-        return ()
-
-    def prepare(self, _bench, _rival):
-        pass
 
     def measure(self, bench, rival) -> dict:
         with fresh(bench, rival) as server:

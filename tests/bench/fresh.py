@@ -7,6 +7,17 @@ import shutil
 _numbers = itertools.count(1)
 
 
+class FreshRow:
+    """A row (rows.py) that measures processes of its own: nothing is to be prepared in those that run."""
+
+    def others(self, _bench) -> tuple:
+        """Who else takes part, besides the rivals."""
+        return ()
+
+    def prepare(self, _bench, _rival):
+        pass
+
+
 @contextlib.contextmanager
 def fresh(bench, rival, tls=None):
     folder = bench.scratch / f"fresh-{next(_numbers)}"

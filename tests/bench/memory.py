@@ -5,7 +5,7 @@ import socket
 
 from . import load, meter
 from .content import Thing
-from .fresh import fresh
+from .fresh import FreshRow, fresh
 
 IDLE = 10_000
 SLOW = 1_000
@@ -13,7 +13,7 @@ _PORTS_OF_ONE_ADDRESS = 5_000
 _BUFFER = 4096
 
 
-class Memory:
+class Memory(FreshRow):
     """A fresh process: idle with the large blob in its cache; with many connections that say nothing; with many clients that have
     begun to read that blob and read no further. What the kernel keeps for sockets is nobody's RSS."""
     key = "memory"
@@ -26,12 +26,6 @@ class Memory:
 
     def thing(self, bench) -> Thing:
         return bench.content.large
-
-    def others(self, _bench) -> tuple:
-        return ()
-
-    def prepare(self, _bench, _rival):
-        pass
 
     def measure(self, bench, rival) -> dict:
         """Each by a process of its own: memory that was used once may stay with it."""

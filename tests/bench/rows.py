@@ -8,7 +8,7 @@ from harness.certificates import Certificate
 from . import load, meter
 from .content import Content, Thing
 from .crowd import Crowd
-from .fresh import fresh
+from .fresh import FreshRow, fresh
 from .memory import Memory
 from .rivals import Rival
 from .upstream import Upstream
@@ -118,18 +118,12 @@ class LargeHits(Hits):
                 "cpu": used["cpu_seconds"] / (sample["bytes"] / GIB), "ms": sample["seconds"] * 1000 / len(sample["each"])}
 
 
-class OverTls:
+class OverTls(FreshRow):
     """The same hits over TLS 1.3, as a row of its own: by a fresh process, because whoever speaks TLS speaks nothing else."""
 
     def __init__(self, hits: Hits):
         self.key, self.title, self.columns = f"{hits.key}-tls", f"{hits.title}, over TLS 1.3", hits.columns
         self.thing, self._hits = hits.thing, hits
-
-    def others(self, bench: Bench) -> tuple:
-        return ()
-
-    def prepare(self, bench: Bench, rival: Rival):
-        pass
 
     def measure(self, bench: Bench, rival: Rival) -> dict:
         with fresh(bench, rival, bench.certificate) as server:
@@ -137,7 +131,7 @@ class OverTls:
             return self._hits.measure(bench, server)
 
 
-class Cold:
+class Cold(FreshRow):
     """The large blob through an empty cache: a fresh process with a fresh folder, which has served only the manifest that
     names the blob, as clients ask for it first."""
     key = "cold-256m"
@@ -150,9 +144,6 @@ class Cold:
 
     def others(self, bench: Bench) -> tuple:
         return (bench.upstream,)
-
-    def prepare(self, bench: Bench, rival):
-        pass
 
     def measure(self, bench: Bench, rival) -> dict:
         if rival is bench.upstream:

@@ -101,8 +101,6 @@ TEST_F(Disk, APoolIsStuckWhenAllItsThreadsAreAndOnlyThen) {
   std::this_thread::sleep_for(std::chrono::milliseconds(2500));
   EXPECT_FALSE(pool.is_stuck()) << "one thread is free";
   pool.submit("hang", hang);
-  while (running < 2) std::this_thread::yield();
-  EXPECT_FALSE(pool.is_stuck()) << "one has just begun";
   while (!pool.is_stuck()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   end.set_value();
   while (pool.is_stuck()) std::this_thread::yield();
